@@ -1,0 +1,34 @@
+//! The graph: values, nodes, types, origins and the machinery that rewrites them.
+//!
+//! This crate knows no operator and no framework. [`Graph`] is generic over an operator set that answers
+//! the questions of [`Operator`]; everything here works for any such set.
+
+mod constant;
+mod diagnostic;
+mod dim;
+mod graph;
+mod operator;
+mod origin;
+mod parse;
+mod pass;
+mod print;
+mod region;
+mod rewrite;
+mod tensor;
+mod types;
+mod validate;
+
+pub use constant::{Constant, FileRange, Storage};
+pub use diagnostic::{Code, Diagnostic, Exit, Level, Place, render};
+pub use dim::{Dim, Expr};
+pub use graph::{Definition, Graph, Node, NodeId, Value, ValueId};
+pub use operator::{Attribute, Attributes, FromAttribute, Mismatch, Operator, ToAttribute};
+pub use origin::{Frame, Leaf, Origin, OriginId, Origins};
+pub use parse::{ParseError, parse};
+pub use pass::{Assumption, Journal, Observer, Pass, Pipeline, Silent, Stage, Step, rules_pass};
+pub use print::print;
+pub use region::Region;
+pub use rewrite::{Patch, Rule, Site};
+pub use tensor::{Element, Tensor};
+pub use types::{DType, QuantParams, Shape, TensorType};
+pub use validate::validate;
