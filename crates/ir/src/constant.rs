@@ -101,7 +101,9 @@ impl Constant {
     /// and place of the range that holds them.
     pub fn fingerprint(&self) -> String {
         let digest = match self {
-            Constant::Inline(t) => Sha256::new().chain_update(t.ty().to_string()).chain_update(t.bytes()).finalize(),
+            Constant::Inline(t) => {
+                Sha256::new().chain_update(t.ty().to_string()).chain_update(t.bytes()).finalize()
+            }
             Constant::Range(r) => Sha256::digest(r.fingerprint.as_bytes()),
         };
         digest[..6].iter().map(|b| format!("{b:02x}")).collect()
@@ -112,7 +114,10 @@ impl Constant {
         match (self, other) {
             (Constant::Inline(a), Constant::Inline(b)) => Arc::ptr_eq(a, b) || a == b,
             (Constant::Range(a), Constant::Range(b)) => {
-                a.fingerprint == b.fingerprint && a.sizes == b.sizes && a.strides == b.strides && a.dtype == b.dtype
+                a.fingerprint == b.fingerprint
+                    && a.sizes == b.sizes
+                    && a.strides == b.strides
+                    && a.dtype == b.dtype
             }
             _ => false,
         }
@@ -273,7 +278,11 @@ mod tests {
             (vec![1200, 1200], vec![1, 1200]),
         ] {
             let constant = range(&sizes, &strides, 40);
-            assert_eq!(constant.read().unwrap().as_slice::<i32>(), expected(&sizes, &strides, 10), "{sizes:?} {strides:?}");
+            assert_eq!(
+                constant.read().unwrap().as_slice::<i32>(),
+                expected(&sizes, &strides, 10),
+                "{sizes:?} {strides:?}"
+            );
         }
     }
 
@@ -281,6 +290,9 @@ mod tests {
     fn a_region_of_a_transposed_range_is_read() {
         let constant = range(&[1200, 1200], &[1, 1200], 0);
         let region = Region { start: vec![7, 1], sizes: vec![2, 3] };
-        assert_eq!(constant.read_region(&region).unwrap().as_slice::<i32>(), [1207, 2407, 3607, 1208, 2408, 3608]);
+        assert_eq!(
+            constant.read_region(&region).unwrap().as_slice::<i32>(),
+            [1207, 2407, 3607, 1208, 2408, 3608]
+        );
     }
 }

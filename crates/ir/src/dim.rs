@@ -60,3 +60,13 @@ impl fmt::Display for Expr {
         }
     }
 }
+
+impl std::str::FromStr for Dim {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(n) => Ok(Dim::Known(n)),
+            Err(_) => Err(format!("'{text}' is no size")),
+        }
+    }
+}

@@ -19,7 +19,7 @@ mod types;
 mod validate;
 
 pub use constant::{Constant, FileRange, Storage};
-pub use diagnostic::{Code, Diagnostic, Exit, Level, Place, render};
+pub use diagnostic::{BUG, Code, Diagnostic, Exit, Level, Place, render};
 pub use dim::{Dim, Expr};
 pub use graph::{Definition, Graph, Node, NodeId, Value, ValueId};
 pub use operator::{Attribute, Attributes, FromAttribute, Mismatch, Operator, ToAttribute};
@@ -28,7 +28,12 @@ pub use parse::{ParseError, parse};
 pub use pass::{Assumption, Journal, Observer, Pass, Pipeline, Silent, Stage, Step, rules_pass};
 pub use print::print;
 pub use region::Region;
-pub use rewrite::{Patch, Rule, Site};
+pub use rewrite::{Finished, Patch, Rule, Site, last_segment};
 pub use tensor::{Element, Tensor};
 pub use types::{DType, QuantParams, Shape, TensorType};
-pub use validate::validate;
+pub use validate::{ILLEGAL_OPERATOR, UNPINNED_SIZE, validate};
+
+/// The diagnostic codes of this crate.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    diagnostic::CODES.iter().chain(validate::CODES)
+}

@@ -121,7 +121,11 @@ impl fmt::Display for DType {
 impl FromStr for DType {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        DType::ALL.iter().copied().find(|d| d.name() == text).ok_or_else(|| format!("no dtype is called '{text}'"))
+        DType::ALL
+            .iter()
+            .copied()
+            .find(|d| d.name() == text)
+            .ok_or_else(|| format!("no dtype is called '{text}'"))
     }
 }
 
@@ -182,7 +186,9 @@ impl TensorType {
 
     /// The sizes as numbers. Errs where a size is symbolic: pins are applied at import.
     pub fn sizes(&self) -> Result<Vec<usize>, Mismatch> {
-        self.shape.known().ok_or_else(|| Mismatch(format!("the shape of {self} has a size that is not pinned")))
+        self.shape
+            .known()
+            .ok_or_else(|| Mismatch(format!("the shape of {self} has a size that is not pinned")))
     }
 
     /// The number of elements.
