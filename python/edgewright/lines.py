@@ -64,7 +64,7 @@ def _is_told(frame):
 
 
 def shorten_paths(program, source_root):
-    """Rewrites the source paths in an exported program: relative under `source_root`, from `site-packages` on for packages."""
+    """Rewrites a program's source paths: relative under `source_root`, for packages from `site-packages` on."""
     root = os.path.join(os.path.abspath(source_root), "")
 
     def shorten(match):

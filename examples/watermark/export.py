@@ -1,0 +1,18 @@
+"""Saves the embedder for Edgewright: `python examples/watermark/export.py`."""
+
+import pathlib
+
+import edgewright
+
+from model import Embedder
+from sample import fill_weights, picture, random_message
+
+folder = pathlib.Path(__file__).resolve().parent
+
+model = Embedder(bits=16)
+fill_weights(model)  # where you load your checkpoint: model.load_state_dict(torch.load(...))
+model.eval()
+
+image, message = picture(), random_message(bits=16)
+
+edgewright.export(model, (image, message), folder / "watermark.pt2", source_root=folder.parents[1])
