@@ -1,1 +1,3 @@
-//! 
+//! Everything Edgewright knows about PyTorch and TFLite: from a saved program to a flatbuffer.
+
+pub mod dialect;

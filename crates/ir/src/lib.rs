@@ -20,7 +20,7 @@ mod validate;
 
 pub use constant::{Constant, FileRange, Storage};
 pub use diagnostic::{BUG, Code, Diagnostic, Exit, Level, Place, render};
-pub use dim::{Dim, Expr};
+pub use dim::{Dim, Expr, Number, Real, Unsettled};
 pub use graph::{Definition, Graph, Node, NodeId, Value, ValueId};
 pub use operator::{Attribute, Attributes, FromAttribute, Mismatch, Operator, ToAttribute};
 pub use origin::{Frame, Leaf, Origin, OriginId, Origins};

@@ -1,0 +1,3 @@
+//! Foreign words as data: one call of another framework, its arguments read by name.
+
+pub mod aten;
