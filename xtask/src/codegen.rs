@@ -10,7 +10,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/schema");
     let (from, to) = (schema.join("tflite.facts"), schema.join("src/tflite.rs"));
     let text = fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
-    let generated = Facts::parse(&text).and_then(|facts| facts.generate()).map_err(|e| format!("{}: {e}", from.display()))?;
+    let generated = Facts::parse(&text)
+        .and_then(|facts| facts.generate())
+        .map_err(|e| format!("{}: {e}", from.display()))?;
     match arguments {
         [] => fs::write(&to, generated).map_err(|e| format!("{}: {e}", to.display())),
         [flag] if flag == "--check" && fs::read_to_string(&to).ok().as_ref() == Some(&generated) => Ok(()),
@@ -48,7 +50,8 @@ impl<'a> Facts<'a> {
             }
             blocks.last_mut().ok_or(format!("line {} belongs to nothing", number + 1))?.rows.push(words);
         }
-        let mut facts = Facts { blocks, enums: BTreeMap::from([("Builtin", "i32")]), tables: BTreeMap::new() };
+        let mut facts =
+            Facts { blocks, enums: BTreeMap::from([("Builtin", "i32")]), tables: BTreeMap::new() };
         for block in &facts.blocks {
             match block.head[..] {
                 ["enum", name, representation] => drop(facts.enums.insert(name, representation)),
@@ -68,7 +71,9 @@ impl<'a> Facts<'a> {
         ));
         for block in &self.blocks {
             match block.head[..] {
-                ["enum", name, representation] => enumeration(&mut out, name, representation, &block.rows, [0, 1])?,
+                ["enum", name, representation] => {
+                    enumeration(&mut out, name, representation, &block.rows, [0, 1])?
+                }
                 ["table", name, module] => self.table(&mut out, name, module, &block.rows)?,
                 ["union", name] => self.union(&mut out, name, &block.rows)?,
                 _ => self.builtins(&mut out, &block.rows)?,
@@ -80,8 +85,11 @@ impl<'a> Facts<'a> {
     fn table(&self, out: &mut String, name: &str, module: &str, rows: &[Vec<&str>]) -> Result<(), String> {
         let _ = writeln!(out, "\ntable! {{ {name} {module} {{");
         for row in rows {
-            let [id, field, ty, default @ ..] = &row[..] else { return Err(format!("{name}: '{}'", row.join(" "))) };
-            let (rust, kind, label) = self.field_type(ty).ok_or(format!("{name}.{field}: no type is called '{ty}'"))?;
+            let [id, field, ty, default @ ..] = &row[..] else {
+                return Err(format!("{name}: '{}'", row.join(" ")));
+            };
+            let (rust, kind, label) =
+                self.field_type(ty).ok_or(format!("{name}.{field}: no type is called '{ty}'"))?;
             let default = match (default, *ty) {
                 ([], _) => "D::Absent".into(),
                 ([value], "bool") => format!("D::Bool({value})"),
@@ -89,7 +97,11 @@ impl<'a> Facts<'a> {
                 ([value], _) => format!("D::Int({value})"),
                 _ => return Err(format!("{name}.{field}: more than one default")),
             };
-            let _ = writeln!(out, "    {id} {} \"{field}\" {rust}, {kind}, {default}, {label};", field.to_uppercase());
+            let _ = writeln!(
+                out,
+                "    {id} {} \"{field}\" {rust}, {kind}, {default}, {label};",
+                field.to_uppercase()
+            );
         }
         out.push_str("} }\n");
         Ok(())
@@ -150,8 +162,15 @@ impl<'a> Facts<'a> {
 }
 
 /// Writes an enum; `[name, number]` say at which word of a row they stand.
-fn enumeration(out: &mut String, enumeration: &str, representation: &str, rows: &[Vec<&str>], at: [usize; 2]) -> Result<(), String> {
-    let scalar = scalar(representation).ok_or(format!("{enumeration}: no number is called '{representation}'"))?;
+fn enumeration(
+    out: &mut String,
+    enumeration: &str,
+    representation: &str,
+    rows: &[Vec<&str>],
+    at: [usize; 2],
+) -> Result<(), String> {
+    let scalar =
+        scalar(representation).ok_or(format!("{enumeration}: no number is called '{representation}'"))?;
     let _ = writeln!(out, "\nenumeration! {{ {enumeration}: {representation} {scalar} {{");
     for row in rows {
         let (Some(name), Some(number)) = (row.get(at[0]), row.get(at[1])) else {

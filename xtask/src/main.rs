@@ -8,9 +8,11 @@ use std::process::ExitCode;
 /// A chore: its name, what it does, and the function that does it with the arguments after its name.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
-const COMMANDS: &[Command] = &[
-    ("codegen", "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares", codegen::run),
-];
+const COMMANDS: &[Command] = &[(
+    "codegen",
+    "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares",
+    codegen::run,
+)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

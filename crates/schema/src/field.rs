@@ -186,9 +186,11 @@ pub trait Datum: Sized {
             Default::Bool(v) => Self::from_value(&Value::Bool(v)),
             Default::Int(v) => Self::from_value(&Value::Int(v)),
             Default::Float(v) => Self::from_value(&Value::Float(v)),
-            Default::Absent => [Value::Ints(vec![]), Value::Floats(vec![]), Value::Bools(vec![]), Value::Text(String::new())]
-                .iter()
-                .find_map(Self::from_value),
+            Default::Absent => {
+                [Value::Ints(vec![]), Value::Floats(vec![]), Value::Bools(vec![]), Value::Text(String::new())]
+                    .iter()
+                    .find_map(Self::from_value)
+            }
         }
     }
 }

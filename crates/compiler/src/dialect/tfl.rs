@@ -5,7 +5,7 @@
 //! and reads itself back from a [`Node`]. Options are (field, value) pairs of the builtin's options table, so neither
 //! the writer nor the reader has a line per operator. The names of builtins, enums and fields are those of the format.
 
-mod model;
+mod file;
 mod options;
 
 use std::fmt;
@@ -14,8 +14,9 @@ use ir::{Constant, DType, Tensor, TensorType};
 pub use schema::tflite::*;
 pub use schema::{Datum, Field, Value};
 
-pub use model::{
-    Buffer, Custom, Details, Metadata, Model, Operator, Quantization, Signature, Subgraph, Tensor as TensorEntry,
+pub use file::{
+    Buffer, Custom, Details, Metadata, Model, Operator, Quantization, Signature, Subgraph,
+    Tensor as TensorEntry,
 };
 pub use options::Options;
 
@@ -220,12 +221,20 @@ impl Node<'_> {
         self.input(index)?;
         let given = self.inputs[index].as_ref().and_then(|input| input.constant.as_ref());
         let constant = given.ok_or_else(|| {
-            Illegal(format!("operand {index} of {} is computed at run time; only a constant is read", self.operator))
+            Illegal(format!(
+                "operand {index} of {} is computed at run time; only a constant is read",
+                self.operator
+            ))
         })?;
         if constant.sizes().iter().product::<usize>() > NUMBERS {
-            return Err(Illegal(format!("operand {index} of {} has too many elements: {:?}", self.operator, constant)));
+            return Err(Illegal(format!(
+                "operand {index} of {} has too many elements: {:?}",
+                self.operator, constant
+            )));
         }
-        constant.read().map_err(|e| Illegal(format!("operand {index} of {} cannot be read: {e}", self.operator)))
+        constant
+            .read()
+            .map_err(|e| Illegal(format!("operand {index} of {} cannot be read: {e}", self.operator)))
     }
 
     /// The integers of constant operand `index`: a shape, axes, a permutation.
@@ -241,7 +250,11 @@ impl Node<'_> {
     pub fn int(&self, index: usize) -> Result<i64, Illegal> {
         match self.ints(index)?[..] {
             [number] => Ok(number),
-            ref all => Err(Illegal(format!("operand {index} of {} has {} elements, not 1", self.operator, all.len()))),
+            ref all => Err(Illegal(format!(
+                "operand {index} of {} has {} elements, not 1",
+                self.operator,
+                all.len()
+            ))),
         }
     }
 
@@ -294,7 +307,11 @@ mod tests {
 
     #[test]
     fn a_call_is_its_operands_and_the_options_that_differ_from_the_defaults() {
-        let call = Call::new(Builtin::MEAN).input(0).int32s([1usize, 2]).unwrap().set(reducer_options::KEEP_DIMS, true);
+        let call = Call::new(Builtin::MEAN)
+            .input(0)
+            .int32s([1usize, 2])
+            .unwrap()
+            .set(reducer_options::KEEP_DIMS, true);
         assert_eq!(call.operands, [Operand::Input(0), Operand::Constant(Tensor::new(&[2], &[1i32, 2]))]);
         assert!(call.options.get(reducer_options::KEEP_DIMS));
         let back = call.clone().set(reducer_options::KEEP_DIMS, false);

@@ -113,14 +113,17 @@ fn is_default(default: Default, value: &Value) -> bool {
 impl fmt::Display for Options {
     /// `padding=VALID stride_w=2`: the fields that differ from their defaults.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<String> = self.values().map(|(column, value)| format!("{}={}", column.name, show(column, value))).collect();
+        let shown: Vec<String> =
+            self.values().map(|(column, value)| format!("{}={}", column.name, show(column, value))).collect();
         f.write_str(&shown.join(" "))
     }
 }
 
 fn show(column: &Column, value: &Value) -> String {
     match value {
-        Value::Int(v) => column.label.and_then(|label| label(*v)).map_or_else(|| v.to_string(), str::to_string),
+        Value::Int(v) => {
+            column.label.and_then(|label| label(*v)).map_or_else(|| v.to_string(), str::to_string)
+        }
         Value::Bool(v) => v.to_string(),
         Value::Float(v) => v.to_string(),
         Value::Text(v) => format!("{v:?}"),

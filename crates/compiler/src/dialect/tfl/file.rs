@@ -216,7 +216,8 @@ impl Quantization {
             n if n == self.scale.len() => self.zero_point.clone(),
             n => return Err(format!("has {n} zero points for {} scales", self.scale.len())),
         };
-        let axis = usize::try_from(self.axis).map_err(|_| format!("is quantized along axis {}", self.axis))?;
+        let axis =
+            usize::try_from(self.axis).map_err(|_| format!("is quantized along axis {}", self.axis))?;
         Ok(Some(QuantParams { scales: self.scale.clone(), zero_points, axis }))
     }
 }
