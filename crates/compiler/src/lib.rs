@@ -1,3 +1,5 @@
 //! Everything Edgewright knows about PyTorch and TFLite: from a saved program to a flatbuffer.
 
 pub mod dialect;
+pub mod front;
+pub mod ops;

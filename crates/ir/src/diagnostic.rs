@@ -41,6 +41,7 @@ impl PartialEq for Code {
 /// Declares diagnostic codes: a constant each, whose doc comment is its explanation, and the list of them all.
 ///
 /// ```
+/// use edgewright_ir as ir;
 /// ir::codes! {
 ///     /// The archive ends in the middle of an entry.
 ///     TRUNCATED_ARCHIVE = "truncated-archive", Invalid;

@@ -1,0 +1,3 @@
+//! Reading other formats into a graph.
+
+pub mod torch;

@@ -1,0 +1,3 @@
+//! Reading what `torch.export` saved.
+
+pub mod decompose;

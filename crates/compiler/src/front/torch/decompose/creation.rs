@@ -1,0 +1,101 @@
+//! Tensors made from nothing but numbers, and calls that change nothing but the dtype.
+
+use ir::{DType, Tensor, ValueId};
+
+use super::{Builder, Row};
+use crate::dialect::aten::{Malformed, Scalar};
+
+pub(super) const ROWS: &[(&[&str], Row)] = &[
+    (&["aten.arange.default", "aten.arange.start", "aten.arange.start_step"], arange),
+    (&["aten.full.default", "aten.full_like.default", "aten.new_full.default"], |b| filled(b, "fill_value")),
+    (&["aten.fill.Scalar", "aten.scalar_tensor.default"], |b| {
+        filled(b, if &*b.call.target == "aten.fill.Scalar" { "value" } else { "s" })
+    }),
+    (
+        &["aten.zeros.default", "aten.zeros_like.default", "aten.new_zeros.default", "aten.zero.default"],
+        |b| repeated(b, Scalar::Int(0)),
+    ),
+    (&["aten.ones.default", "aten.ones_like.default", "aten.new_ones.default"], |b| {
+        repeated(b, Scalar::Int(1))
+    }),
+    (
+        &[
+            "aten.alias.default",
+            "aten.clone.default",
+            "aten.contiguous.default",
+            "aten.detach.default",
+            "aten.dropout.default",
+            "aten.feature_dropout.default",
+            "aten.lift_fresh_copy.default",
+            "aten.to.dtype",
+            "aten.to.dtype_layout",
+            "aten.to.device",
+            "aten.to.other",
+            "aten._to_copy.default",
+            "aten.type_as.default",
+            "aten.to_dense.default",
+        ],
+        converted,
+    ),
+];
+
+/// The most elements that a call may make from nothing: beyond it, the constant would be a weight of its own.
+const MOST: usize = 64 << 20;
+
+/// `start, start + step, …`, computed in the result's own kind of number as PyTorch does.
+fn arange(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let ty = b.result(0)?;
+    let with_start = &*b.call.target != "aten.arange.default";
+    let start = if with_start { b.call.scalar("start")? } else { Scalar::Int(0) };
+    let step =
+        if &*b.call.target == "aten.arange.start_step" { b.call.scalar("step")? } else { Scalar::Int(1) };
+    let count = counted(b)?;
+    let tensor = match (start, step) {
+        (Scalar::Int(start), Scalar::Int(step)) => Tensor::from_i64s(
+            ty.dtype,
+            &[count],
+            (0..count as i64).map(|i| start.wrapping_add(i.wrapping_mul(step))),
+        ),
+        _ => {
+            let (start, step) = (start.as_f64(), step.as_f64());
+            Tensor::from_f64s(ty.dtype, &[count], (0..count).map(|i| start + i as f64 * step))
+        }
+    };
+    Ok(vec![b.constant(tensor)])
+}
+
+fn filled(b: &mut Builder<'_>, argument: &str) -> Result<Vec<ValueId>, Malformed> {
+    repeated(b, b.call.scalar(argument)?)
+}
+
+fn repeated(b: &mut Builder<'_>, value: Scalar) -> Result<Vec<ValueId>, Malformed> {
+    let ty = b.result(0)?;
+    let sizes = ty.sizes().map_err(|m| Malformed(m.0))?;
+    let count = counted(b)?;
+    let tensor = match value {
+        Scalar::Int(n) => Tensor::from_i64s(ty.dtype, &sizes, std::iter::repeat_n(n, count)),
+        Scalar::Bool(v) => Tensor::from_i64s(ty.dtype, &sizes, std::iter::repeat_n(i64::from(v), count)),
+        Scalar::Float(x) => Tensor::from_f64s(ty.dtype, &sizes, std::iter::repeat_n(x, count)),
+    };
+    Ok(vec![b.constant(tensor)])
+}
+
+/// The number of elements of the result, within bounds and of a dtype that can be computed.
+fn counted(b: &Builder<'_>) -> Result<usize, Malformed> {
+    let ty = b.result(0)?;
+    if ty.dtype.is_complex() || (ty.dtype.is_float() && ty.dtype.bits() == 8) || ty.dtype == DType::I4 {
+        return Err(b.call.malformed(format!("tensors of {} are not made", ty.dtype)));
+    }
+    let count = ty.count().map_err(|m| Malformed(m.0))?;
+    if count > MOST {
+        return Err(b.call.malformed(format!("makes {count} elements, more than {MOST}")));
+    }
+    Ok(count)
+}
+
+/// The same elements, of the dtype that PyTorch recorded.
+fn converted(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let name = if b.call.arguments.contains_key("input") { "input" } else { "self" };
+    let (value, dtype) = (b.tensor(name)?, b.result(0)?.dtype);
+    Ok(vec![b.cast(value, dtype)?])
+}

@@ -1,0 +1,28 @@
+//! The operators, one page each; [`catalog`] is their one list.
+
+pub mod catalog;
+pub mod definition;
+pub mod order;
+
+mod broadcast;
+mod spatial;
+
+mod cast;
+mod reshape;
+mod transpose;
+
+pub use catalog::*;
+pub(crate) use definition::{arity, attributes, words};
+pub use order::Order;
+pub use spatial::{Activation, Layout, Window};
+
+/// A graph of these operators.
+pub type Graph = ir::Graph<Op>;
+/// A node of such a graph, to be read.
+pub type Site<'g> = ir::Site<'g, Op>;
+/// A change of such a graph.
+pub type Patch<'g> = ir::Patch<'g, Op>;
+/// An equation on such graphs.
+pub type Rule = ir::Rule<Op>;
+/// A step of the pipeline over such graphs.
+pub type Pass = ir::Pass<Op>;
