@@ -1,1 +1,32 @@
-//! 
+//! LiteRT behind a safe face: finding its library, running a model on it, and doing so in a child process.
+//!
+//! [`find`] says where the library is and [`set_up`] fetches it. A [`Session`] is one model compiled in this
+//! process. A [`Child`] is the same in a process of its own, so that an abort inside a kernel, or a kernel
+//! that never returns, is an [`Error`] like any other; the program it starts calls [`serve`].
+//!
+//! This is the only crate with `unsafe` code; all of it is in `ffi` (what LiteRT's functions are) and in
+//! `session` and `profile` (how they are called).
+
+#![allow(unsafe_code, reason = "LiteRT has a C interface")]
+
+mod child;
+mod element;
+mod error;
+mod ffi;
+mod library;
+mod message;
+mod profile;
+mod serve;
+mod session;
+mod setup;
+
+pub use child::Child;
+pub use error::Error;
+pub use library::{Search, find};
+pub use profile::{Event, Place};
+pub use serve::{VERB, serve};
+pub use session::{Kernels, Port, Session, Settings, Signature};
+pub use setup::{PLATFORMS, Platform, set_up};
+
+/// The release of LiteRT (the Python package `ai-edge-litert`) whose binary interface this crate speaks.
+pub const VERSION: &str = "2.3.0";
