@@ -64,7 +64,7 @@ def written(name):
             if file in fixtures:
                 sys.exit(f"{case.file}:{case.line}: a second case called {case.name}")
             if len(content) > LIMIT:
-                sys.exit(f"{case.file}:{case.line}: {file} has {len(content)} bytes, over {LIMIT}: make the case smaller")
+                sys.exit(f"{case.file}:{case.line}: {file} has {len(content)} bytes, the limit is {LIMIT}")
             fixtures[file] = content
     return fixtures
 
@@ -92,7 +92,7 @@ def export(case):
 
 
 def repacked(path, case):
-    """The archive's bytes by PyTorch's own writer, without the sample inputs, each node with one line of the case file."""
+    """The archive by PyTorch's own writer, without the sample inputs, each node with one line of the case file."""
     stem, buffer = path.stem, io.BytesIO()
     with zipfile.ZipFile(path) as source:
         entries = {entry[len(stem) + 1 :]: source.read(entry) for entry in source.namelist()}

@@ -1,0 +1,47 @@
+"""Many values made one: sums, means, extremes, deviations, running sums."""
+
+import torch
+
+from case import Case, booleans, integers, randn, specials, ties, uniform
+
+CASES = [
+    Case("mean-image", lambda x: x.mean((2, 3)), randn(2, 3, 4, 5)),
+    Case("mean-image-kept", lambda x: x.mean((2, 3), keepdim=True), randn(2, 3, 4, 5)),
+    Case("mean-channels-kept", lambda x: x.mean(1, keepdim=True), randn(2, 3, 4, 5)),
+    Case("mean-last", lambda x: x.mean(-1), randn(2, 3, 4)),
+    Case("mean-all", lambda x: x.mean(), randn(2, 3, 4)),
+    Case("mean-specials", lambda x: x.mean(1), specials().reshape(8, 2)),
+    Case("sum", lambda x: x.sum(1), randn(2, 3, 4)),
+    Case("sum-all", lambda x: x.sum(), randn(2, 3, 4)),
+    Case("sum-kept", lambda x: x.sum((0, 2), keepdim=True), randn(2, 3, 4)),
+    Case("sum-integers", lambda x: x.sum(1), integers(2, 3)),
+    Case("sum-i32", lambda x: x.sum(1), integers(2, 3, dtype=torch.int32)),
+    Case("sum-booleans", lambda x: x.sum(), booleans(3, 4)),
+    Case("sum-rank-5", lambda x: x.sum((1, 3)), randn(1, 2, 3, 2, 2)),
+    Case("product", lambda x: x.prod(1), randn(2, 3, 4)),
+    Case("largest", lambda x: x.amax((1, 2)), randn(2, 3, 4)),
+    Case("smallest", lambda x: x.amin(-1, keepdim=True), randn(2, 3, 4)),
+    Case("largest-all", lambda x: x.max(), randn(2, 3, 4)),
+    Case("largest-specials", lambda x: x.amax(1), specials().reshape(8, 2)),
+    Case("largest-and-place", lambda x: tuple(x.max(dim=1)), randn(2, 5, 3)),
+    Case("smallest-and-place", lambda x: tuple(x.min(dim=-1)), randn(2, 5)),
+    Case("argmax", lambda x: x.argmax(1), randn(2, 5, 3)),
+    Case("argmax-ties", lambda x: x.argmax(-1), ties(6, 8)),
+    Case("argmax-nan", lambda x: x.argmax(-1), specials().reshape(4, 4)),
+    Case("argmax-kept", lambda x: x.argmax(1, keepdim=True), randn(2, 5)),
+    Case("argmax-all", lambda x: x.argmax(), randn(2, 5)),
+    Case("argmin", lambda x: x.argmin(1), randn(2, 5, 3)),
+    Case("variance", lambda x: x.var(1), randn(2, 5, 3)),
+    Case("variance-biased", lambda x: x.var((1, 2), unbiased=False, keepdim=True), randn(2, 5, 3)),
+    Case("variance-and-mean", lambda x: torch.var_mean(x, dim=1, correction=0), randn(2, 5, 3)),
+    Case("deviation", lambda x: x.std(-1), randn(2, 5)),
+    Case("deviation-all", lambda x: x.std(), randn(2, 5)),
+    Case("any", lambda x: x.any(1), booleans(4, 3)),
+    Case("all", lambda x: x.all(), booleans(4, 3)),
+    Case("all-last", lambda x: (x > -1.5).all(-1), randn(4, 3)),
+    Case("running-sum", lambda x: x.cumsum(1), randn(2, 5, 3)),
+    Case("running-sum-integers", lambda x: x.cumsum(-1), integers(2, 5)),
+    Case("log-sum-exp", lambda x: x.logsumexp(1), randn(2, 5, 3)),
+    Case("norm", lambda x: x.norm(dim=1, keepdim=True), randn(2, 5, 3)),
+    Case("best-three", lambda x: tuple(x.topk(3, dim=-1)), uniform(2, 7)),
+]
