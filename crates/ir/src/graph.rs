@@ -209,6 +209,11 @@ impl<O: Operator> Graph<O> {
         self.order.iter().map(|&id| (id, self.node(id)))
     }
 
+    /// The number that the next node will get: nodes made since a moment are those from its number on.
+    pub fn next_node(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Is the node still in the graph?
     pub fn is_live(&self, id: NodeId) -> bool {
         self.nodes.get(id.index()).is_some_and(Option::is_some)

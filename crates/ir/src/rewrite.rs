@@ -260,6 +260,16 @@ impl<'g, O: Operator> Patch<'g, O> {
         self.edit.replacements.is_empty()
     }
 
+    /// The nodes it adds, with the types they read and make: what a cost is computed from.
+    pub fn new_nodes(&self) -> impl Iterator<Item = (&O, Vec<&TensorType>, Vec<&TensorType>)> {
+        self.edit.items.iter().filter_map(|item| match item {
+            Item::Constant { .. } => None,
+            Item::Node { op, inputs, types, .. } => {
+                Some((op, inputs.iter().map(|&v| self.ty(v)).collect(), types.iter().collect()))
+            }
+        })
+    }
+
     /// Lets go of the graph, so that the patch can be applied to it.
     pub(crate) fn into_edit(self) -> Edit<O> {
         self.edit

@@ -1,0 +1,137 @@
+//! Weights as expressions: constants, and nodes over constants, computed in slabs of their leading axis.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+
+use ir::{Definition, Diagnostic, Operator, Region, Tensor, ValueId};
+
+use super::{WEIGHT_TOO_LARGE, unreadable};
+use crate::ops::Graph;
+
+/// The most bytes of a weight that are in memory at once.
+const SLAB: usize = 16 << 20;
+
+/// Operands of at most this many bytes in all are computed whole where an operator has no slab form.
+const WHOLE: usize = 64 << 20;
+
+/// Results of at most this many bytes are kept for their other readers.
+const KEPT: usize = 256 << 10;
+
+/// Computes constant values of a graph.
+pub struct Expressions<'g> {
+    graph: &'g Graph,
+    kept: RefCell<BTreeMap<ValueId, Tensor>>,
+}
+
+impl<'g> Expressions<'g> {
+    /// Of this graph.
+    pub fn new(graph: &'g Graph) -> Self {
+        Expressions { graph, kept: RefCell::default() }
+    }
+
+    /// All of a constant value. Errs where it cannot be read or computed within memory.
+    pub fn tensor(&self, value: ValueId) -> Result<Tensor, Diagnostic> {
+        let sizes = self.sizes(value)?;
+        self.region(value, &Region::whole(&sizes))
+    }
+
+    /// The packed bytes of a constant value, slab by slab, in order. `sink` may err, which ends it.
+    pub fn stream<E: From<Diagnostic>>(
+        &self,
+        value: ValueId,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sizes = self.sizes(value)?;
+        let ty = self.graph.ty(value);
+        let bytes = ty.dtype.bytes(sizes.iter().product());
+        let Some(axis) = sizes.iter().position(|&n| n > 1) else { return sink(self.tensor(value)?.bytes()) };
+        let row = (bytes / sizes[axis]).max(1);
+        let step = (SLAB / row).max(1);
+        for first in (0..sizes[axis]).step_by(step) {
+            let mut region = Region::whole(&sizes);
+            region.start[axis] = first;
+            region.sizes[axis] = step.min(sizes[axis] - first);
+            sink(self.region(value, &region)?.bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A box of a constant value.
+    fn region(&self, value: ValueId, region: &Region) -> Result<Tensor, Diagnostic> {
+        let (node, index) = match &self.graph.value(value).definition {
+            Definition::Constant(constant) => {
+                return constant.read_region(region).map_err(|e| unreadable(self.graph, value, &e));
+            }
+            Definition::Output(node, index) => (self.graph.node(*node), *index),
+            Definition::Input(_) => {
+                return Err(Diagnostic::bug("an input of the graph is read as a constant"));
+            }
+        };
+        if let Some(kept) = self.kept.borrow().get(&value) {
+            return Ok(kept.crop(region));
+        }
+        let types = self.graph.types(&node.inputs);
+        // What is small is computed once, whole; so is what has no slab form.
+        let bytes = |v: ValueId| self.graph.ty(v).bytes().unwrap_or(usize::MAX);
+        let small = node.inputs.iter().map(|&v| bytes(v)).fold(0usize, usize::saturating_add) <= KEPT;
+        if !small {
+            let mut failure = None;
+            let mut fetch = |i: usize, of: &Region| {
+                self.region(node.inputs[i], of).map_err(|d| {
+                    failure = Some(d);
+                    io::Error::other("the operand cannot be computed")
+                })
+            };
+            match node.op.evaluate_region(&types, region, &mut fetch) {
+                Some(Ok(tensor)) => return Ok(tensor),
+                Some(Err(error)) => {
+                    return Err(failure.unwrap_or_else(|| unreadable(self.graph, value, &error)));
+                }
+                None => {}
+            }
+        }
+        let whole = self.evaluate_whole(value, node, index)?;
+        let cropped = whole.crop(region);
+        if whole.bytes().len() <= KEPT {
+            self.kept.borrow_mut().insert(value, whole);
+        }
+        Ok(cropped)
+    }
+
+    fn evaluate_whole(
+        &self,
+        value: ValueId,
+        node: &ir::Node<crate::ops::Op>,
+        index: usize,
+    ) -> Result<Tensor, Diagnostic> {
+        let graph = self.graph;
+        let bytes: usize = node
+            .inputs
+            .iter()
+            .map(|&v| graph.ty(v).bytes().unwrap_or(usize::MAX))
+            .fold(0, usize::saturating_add);
+        if bytes > WHOLE {
+            let message = format!(
+                "the weight %{} is {} of {} MB, which is not computed in slabs",
+                graph.value(value).name,
+                node.op.name(),
+                bytes >> 20
+            );
+            return Err(Diagnostic::new(WEIGHT_TOO_LARGE, message).at(&graph.origins, node.origin));
+        }
+        let operands = node.inputs.iter().map(|&v| self.tensor(v)).collect::<Result<Vec<_>, _>>()?;
+        let results = node.op.evaluate(&operands.iter().collect::<Vec<_>>()).ok_or_else(|| {
+            let message = format!("the weight {} of {} is not evaluated", node.op.name(), graph.ty(value));
+            Diagnostic::new(super::NOT_EVALUATED, message).at(&graph.origins, node.origin)
+        })?;
+        results
+            .into_iter()
+            .nth(index)
+            .ok_or_else(|| Diagnostic::bug(format!("{} evaluates to too few results", node.op.name())))
+    }
+
+    fn sizes(&self, value: ValueId) -> Result<Vec<usize>, Diagnostic> {
+        self.graph.ty(value).sizes().map_err(|m| Diagnostic::bug(m.0))
+    }
+}

@@ -1,0 +1,8 @@
+//! What changes a graph: rules, and passes that decide over the whole graph.
+
+pub mod fold;
+pub mod legalize;
+pub mod limits;
+pub mod lower;
+
+pub use limits::Limits;
