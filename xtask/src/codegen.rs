@@ -56,7 +56,7 @@ impl<'a> Facts<'a> {
             match block.head[..] {
                 ["enum", name, representation] => drop(facts.enums.insert(name, representation)),
                 ["table", name, module] => drop(facts.tables.insert(name, module)),
-                ["union", _] | ["builtins"] => {}
+                ["union", _] | ["builtins"] | ["runtimes"] => {}
                 _ => return Err(format!("no block is headed '{}'", block.head.join(" "))),
             }
         }
@@ -76,7 +76,8 @@ impl<'a> Facts<'a> {
                 }
                 ["table", name, module] => self.table(&mut out, name, module, &block.rows)?,
                 ["union", name] => self.union(&mut out, name, &block.rows)?,
-                _ => self.builtins(&mut out, &block.rows)?,
+                ["builtins"] => self.builtins(&mut out, &block.rows)?,
+                _ => runtimes(&mut out, &block.rows)?,
             }
         }
         Ok(out)
@@ -159,6 +160,26 @@ impl<'a> Facts<'a> {
     fn module(&self, table: &str) -> Result<&str, String> {
         self.tables.get(table).copied().ok_or(format!("no table is called '{table}'"))
     }
+}
+
+/// Writes which release brought which version of which operator.
+fn runtimes(out: &mut String, rows: &[Vec<&str>]) -> Result<(), String> {
+    out.push_str(
+        "\n/// The release of the runtime that brought each version of an operator, version 1 first.\n",
+    );
+    out.push_str("pub static RUNTIMES: &[(Builtin, &[[u32; 3]])] = &[\n");
+    for row in rows {
+        let [name, releases @ ..] = &row[..] else { continue };
+        let numbers = |release: &&str| match release.split('.').collect::<Vec<_>>()[..] {
+            ["-"] => Ok("[0, 0, 0]".to_string()),
+            [a, b, c] => Ok(format!("[{a}, {b}, {c}]")),
+            _ => Err(format!("{name}: '{release}' is no release")),
+        };
+        let releases = releases.iter().map(numbers).collect::<Result<Vec<_>, _>>()?;
+        let _ = writeln!(out, "    (Builtin::{name}, &[{}]),", releases.join(", "));
+    }
+    out.push_str("];\n");
+    Ok(())
 }
 
 /// Writes an enum; `[name, number]` say at which word of a row they stand.

@@ -148,6 +148,55 @@ pub struct Custom {
     pub options: Vec<u8>,
 }
 
+impl Model {
+    /// A model with the empty buffer that tensors without data refer to, and nothing else.
+    pub fn new() -> Self {
+        Model { buffers: vec![Buffer::default()], ..Model::default() }
+    }
+
+    /// Adds a buffer of this many bytes and returns its index.
+    pub fn add_buffer(&mut self, bytes: u64) -> usize {
+        self.buffers.push(Buffer { bytes });
+        self.buffers.len() - 1
+    }
+
+    /// Checks that every index is one of something. What holds of every model that is written or has been read.
+    pub fn check(&self) -> Result<(), Illegal> {
+        let within = |index: usize, len: usize, what: &str| match index < len {
+            true => Ok(()),
+            false => Err(Illegal(format!("{what} {index} is referred to, of {len}"))),
+        };
+        if self.buffers.first().is_some_and(|buffer| buffer.bytes > 0) {
+            return Err(Illegal::new("buffer 0, which tensors without data refer to, is not empty"));
+        }
+        for graph in &self.subgraphs {
+            let buffers = graph.tensors.iter().map(|t| t.buffer);
+            buffers.into_iter().try_for_each(|b| within(b, self.buffers.len(), "buffer"))?;
+            let ends = graph.inputs.iter().chain(&graph.outputs);
+            let used = graph
+                .operators
+                .iter()
+                .flat_map(|o| o.inputs.iter().flatten().chain(&o.outputs).chain(&o.intermediates));
+            ends.chain(used).try_for_each(|&t| within(t, graph.tensors.len(), "tensor"))?;
+            if let Some(odd) =
+                graph.operators.iter().find(|o| o.custom.is_some() != (o.operator == Builtin::CUSTOM))
+            {
+                return Err(Illegal(format!("{} is both builtin and custom", odd.operator)));
+            }
+        }
+        for named in &self.metadata {
+            within(named.buffer, self.buffers.len(), "buffer")?;
+        }
+        for signature in &self.signatures {
+            within(signature.subgraph, self.subgraphs.len(), "graph")?;
+            let tensors = self.subgraphs[signature.subgraph].tensors.len();
+            let names = signature.inputs.iter().chain(&signature.outputs);
+            names.map(|(_, tensor)| *tensor).try_for_each(|t| within(t, tensors, "tensor"))?;
+        }
+        Ok(())
+    }
+}
+
 impl Operator {
     /// A builtin operator between these tensors.
     pub fn new(operator: Builtin, options: Options, inputs: Vec<Option<usize>>, outputs: Vec<usize>) -> Self {

@@ -1,0 +1,3 @@
+//! From a graph to the bytes of a file.
+
+pub mod tflite;

@@ -1,0 +1,11 @@
+//! Writing .tflite: the tables, the buffers that stream after them, and what is said beside the graph.
+
+mod buffers;
+mod metadata;
+mod version;
+mod write;
+
+pub use buffers::{Form, INLINE_LIMIT};
+pub use metadata::{Entry, PROVENANCE, Provenance, Spot, add_least_runtime, add_metadata, decode};
+pub use version::{least, least_runtime, stamp};
+pub use write::{WriteError, write, write_file};

@@ -1,0 +1,161 @@
+//! What a file says beside its graph: the oldest runtime it needs, and where every operator came from.
+
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+
+use crate::dialect::tfl::{Illegal, Metadata, Model};
+
+use super::version::least_runtime;
+
+/// The name of the metadata buffer that holds a [`Provenance`].
+pub const PROVENANCE: &str = "edgewright.provenance";
+
+/// The name of the metadata buffer with the oldest runtime release, which LiteRT's tools read.
+const LEAST_RUNTIME: &str = "min_runtime_version";
+
+/// The layout of the encoded provenance. A reader refuses one it does not know.
+const LAYOUT: u32 = 1;
+
+/// Where a file and each of its operators came from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Provenance {
+    /// Who wrote the file: `edgewright 0.1.0`.
+    pub producer: String,
+    /// What the model was saved by: `torch 2.9.1`.
+    pub source: String,
+    /// For each operator of the main graph, the calls it came from, the most telling first.
+    pub operators: Vec<Vec<Spot>>,
+    /// What was narrowed, with its proof.
+    pub ledger: Vec<Entry>,
+}
+
+/// One call of the original program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Spot {
+    /// The file of the user's own line; empty where unknown.
+    pub file: Arc<str>,
+    /// The line, from 1; 0 where unknown.
+    pub line: u32,
+    /// The function that holds the line.
+    pub function: Arc<str>,
+    /// The module's path.
+    pub module: Arc<str>,
+    /// The operator overload: `aten.conv2d.default`.
+    pub target: Arc<str>,
+    /// The name of the FX node.
+    pub node: Arc<str>,
+}
+
+/// One thing that was narrowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which: `i64 to i32`.
+    pub what: String,
+    /// Of which value.
+    pub value: String,
+    /// Why it is safe, or which flag accepted it.
+    pub why: String,
+}
+
+/// How a [`Provenance`] is laid out: strings and calls once each, operators as indices.
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    layout: u32,
+    producer: String,
+    source: String,
+    strings: Vec<String>,
+    /// file, line, function, module, target, node; all but the line are indices of `strings`.
+    calls: Vec<[u32; 6]>,
+    /// Per operator, indices of `calls`.
+    operators: Vec<Vec<u32>>,
+    ledger: Vec<Entry>,
+}
+
+impl From<&ir::Leaf> for Spot {
+    fn from(leaf: &ir::Leaf) -> Self {
+        let line = leaf.line();
+        Spot {
+            file: line.map_or("", |l| &l.file).into(),
+            line: line.map_or(0, |l| l.line),
+            function: line.map_or("", |l| &l.function).into(),
+            module: leaf.module.as_str().into(),
+            target: leaf.target.as_str().into(),
+            node: leaf.node.as_str().into(),
+        }
+    }
+}
+
+impl Provenance {
+    /// As JSON, each string and call once.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut strings: IndexSet<&str> = IndexSet::new();
+        let mut calls: IndexSet<[u32; 6]> = IndexSet::new();
+        let mut operators = Vec::with_capacity(self.operators.len());
+        for spots in &self.operators {
+            let mut indices = Vec::with_capacity(spots.len());
+            for spot in spots {
+                let Spot { file, line, function, module, target, node } = spot;
+                let mut string = |text| strings.insert_full(text).0 as u32;
+                let call =
+                    [string(file), *line, string(function), string(module), string(target), string(node)];
+                indices.push(calls.insert_full(call).0 as u32);
+            }
+            operators.push(indices);
+        }
+        let encoded = Encoded {
+            layout: LAYOUT,
+            producer: self.producer.clone(),
+            source: self.source.clone(),
+            strings: strings.into_iter().map(str::to_string).collect(),
+            calls: calls.into_iter().collect(),
+            operators,
+            ledger: self.ledger.clone(),
+        };
+        serde_json::to_vec(&encoded).expect("strings and numbers are always JSON")
+    }
+}
+
+/// Reads what [`Provenance::encode`] wrote. Errs for anything else.
+pub fn decode(bytes: &[u8]) -> Result<Provenance, Illegal> {
+    let malformed = |why: &dyn std::fmt::Display| Illegal(format!("the provenance is malformed: {why}"));
+    let encoded: Encoded = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+    if encoded.layout != LAYOUT {
+        return Err(malformed(&format_args!("its layout is {}, not {LAYOUT}", encoded.layout)));
+    }
+    // Every string is held once, however often a crafted file refers to it.
+    let strings: Vec<Arc<str>> = encoded.strings.iter().map(|s| s.as_str().into()).collect();
+    let string = |i: u32| strings.get(i as usize).cloned().ok_or_else(|| malformed(&"a string is missing"));
+    let spot = |i: &u32| -> Result<Spot, Illegal> {
+        let call = encoded.calls.get(*i as usize).ok_or_else(|| malformed(&"a call is missing"))?;
+        let [file, line, function, module, target, node] = *call;
+        Ok(Spot {
+            file: string(file)?,
+            line,
+            function: string(function)?,
+            module: string(module)?,
+            target: string(target)?,
+            node: string(node)?,
+        })
+    };
+    let operators =
+        encoded.operators.iter().map(|calls| calls.iter().map(spot).collect()).collect::<Result<_, _>>()?;
+    Ok(Provenance { producer: encoded.producer, source: encoded.source, operators, ledger: encoded.ledger })
+}
+
+/// Adds the metadata that says the oldest runtime release whose kernels the operators need, and returns its buffer
+/// with its bytes. Call it when every operator has its version.
+pub fn add_least_runtime(model: &mut Model) -> (usize, Vec<u8>) {
+    // Readers expect sixteen bytes, padded with zeros.
+    let mut bytes = least_runtime(model).into_bytes();
+    bytes.resize(16, 0);
+    (add_metadata(model, LEAST_RUNTIME, bytes.len()), bytes)
+}
+
+/// Adds a named metadata buffer of `bytes` bytes and returns its index.
+pub fn add_metadata(model: &mut Model, name: &str, bytes: usize) -> usize {
+    let buffer = model.add_buffer(bytes as u64);
+    model.metadata.push(Metadata { name: name.to_string(), buffer });
+    buffer
+}
