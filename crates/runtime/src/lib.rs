@@ -12,6 +12,7 @@
 mod child;
 mod element;
 mod error;
+mod extent;
 mod ffi;
 mod library;
 mod message;

@@ -8,6 +8,7 @@ use ir::{DType, Tensor};
 
 use crate::element;
 use crate::error::Error;
+use crate::extent;
 use crate::ffi::{self, Api, Destroy, EnvironmentOption, Layout, RankedType, Raw, Status};
 
 /// Which kernels run the operators.
@@ -143,6 +144,7 @@ impl Session {
 
     fn open_with(library: &Path, path: &Path, settings: Settings, talkative: bool) -> Result<Self, Error> {
         let api = Api::load(library)?;
+        extent::check(path)?;
         let environment = create_environment(&api, talkative)?;
         let model = create_model(&api, &environment, path)?;
         let unreadable = |e: Error| Error::Model { path: path.to_owned(), why: e.to_string() };

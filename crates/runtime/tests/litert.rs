@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 use std::time::Duration;
 
-use edgewright_runtime::{Child, Error, Kernels, Place, Search, Session, Settings, find};
+use edgewright_runtime::{Child, Error, Kernels, Place, Search, Session, Settings, find, set_up};
 use ir::{DType, Tensor};
 
 const BOTH: [Kernels; 2] = [Kernels::Xnnpack, Kernels::Builtin];
@@ -190,18 +190,39 @@ fn a_model_that_does_not_compile_comes_back_with_litert_s_reason() {
 }
 
 #[test]
-fn a_truncated_or_nonsense_file_is_an_error() {
+fn no_part_of_a_file_gives_other_numbers() {
     let Some(library) = library() else { return };
-    let whole = fs::read(fixture("conv_add.tflite")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.tflite");
-    for part in 0..8 {
-        fs::write(&path, &whole[..whole.len() * part / 8]).unwrap();
-        assert!(child(&library, &path, Settings::default()).is_err(), "{part} eighths");
+    let cases = [("conv_add.tflite", vec![1, 5, 6, 3], 64), ("weights_last.tflite", vec![64], 32)];
+    for (name, sizes, step) in cases {
+        let input = Tensor::zeros(DType::F32, &sizes);
+        let run = |path: &Path| child(&library, path, Settings::default())?.run(from_ref(&input));
+        let whole = run(&fixture(name)).unwrap();
+        let bytes = fs::read(fixture(name)).unwrap();
+        for cut in (0..bytes.len()).step_by(step).chain([bytes.len() - 4]) {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            // What is cut off may be padding.
+            if let Ok(outputs) = run(&path) {
+                assert!(outputs == whole, "{name} cut to {cut} bytes");
+            }
+        }
     }
+    fs::write(&path, &fs::read(fixture("weights_last.tflite")).unwrap()[..700]).unwrap();
+    let error = child(&library, &path, Settings::default()).unwrap_err().to_string();
+    assert!(error.contains("the file is cut off"), "{error}");
+}
+
+#[test]
+fn a_nonsense_file_is_an_error() {
+    let Some(library) = library() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nonsense.tflite");
     fs::write(&path, "nonsense, and a good deal of it").unwrap();
-    assert!(child(&library, &path, Settings::default()).is_err());
-    assert!(child(&library, &folder.path().join("absent.tflite"), Settings::default()).is_err());
+    let error = child(&library, &path, Settings::default()).unwrap_err().to_string();
+    assert!(error.contains("it is not a .tflite file"), "{error}");
+    let error = child(&library, &folder.path().join("absent"), Settings::default()).unwrap_err().to_string();
+    assert!(error.contains("No such file"), "{error}");
 }
 
 #[test]
@@ -288,4 +309,19 @@ fn a_library_that_is_not_litert_is_refused() {
     fs::write(&path, "not a library").unwrap();
     let search = Search { explicit: Some(path), ..Search::default() };
     assert!(matches!(find(&search), Err(Error::Library { .. })));
+}
+
+#[test]
+#[ignore = "needs a network, and fetches 22 MB"]
+fn set_up_fetches_the_library_once() {
+    let cache = tempfile::tempdir().unwrap();
+    let path = set_up(cache.path()).unwrap();
+    assert_eq!(find(&Search { cache: Some(cache.path().to_owned()), ..Search::default() }), Ok(path.clone()));
+    let left: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left.len(), 2, "the library and its licence: {left:?}");
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(set_up(cache.path()), Ok(path.clone()));
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
+    Session::open(&path, &fixture("conv_add.tflite"), Settings::default()).unwrap();
 }
