@@ -209,6 +209,11 @@ impl<O: Operator> Graph<O> {
         self.order.iter().map(|&id| (id, self.node(id)))
     }
 
+    /// The number that the next value will get.
+    pub fn next_value(&self) -> usize {
+        self.values.len()
+    }
+
     /// The number that the next node will get: nodes made since a moment are those from its number on.
     pub fn next_node(&self) -> usize {
         self.nodes.len()

@@ -1,11 +1,13 @@
 //! Writing .tflite: the tables, the buffers that stream after them, and what is said beside the graph.
 
 mod buffers;
+mod encode;
 mod metadata;
 mod version;
 mod write;
 
 pub use buffers::{Form, INLINE_LIMIT};
+pub use encode::{Encoded, Interface, UNENCODABLE, UNWRITABLE, encode};
 pub use metadata::{Entry, PROVENANCE, Provenance, Spot, add_least_runtime, add_metadata, decode};
 pub use version::{least, least_runtime, stamp};
 pub use write::{WriteError, write, write_file};
