@@ -5,10 +5,14 @@ pub mod definition;
 pub mod order;
 
 mod broadcast;
+mod moving;
 mod spatial;
 
+mod broadcast_to;
 mod cast;
+mod concat;
 mod reshape;
+mod slice;
 mod transpose;
 
 pub use catalog::*;

@@ -103,7 +103,10 @@ pub struct Entry {
 }
 
 operators! {
+    broadcast_to::BroadcastTo,
     cast::Cast,
+    concat::Concat,
     reshape::Reshape,
+    slice::Slice,
     transpose::Transpose,
 }

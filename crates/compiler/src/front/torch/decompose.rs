@@ -4,6 +4,9 @@
 //! promotion, and calls whose scalars must become constants.
 
 mod creation;
+mod indexing;
+mod joining;
+mod shaping;
 
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 
 /// Every row with the overloads that it reads.
-const TABLES: &[&[(&[&str], Row)]] = &[creation::ROWS];
+const TABLES: &[&[(&[&str], Row)]] = &[creation::ROWS, indexing::ROWS, joining::ROWS, shaping::ROWS];
 
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {

@@ -1,0 +1,251 @@
+//! Parts of tensors, and tensors with parts of them replaced.
+
+use ir::ValueId;
+
+use super::joining::joined;
+use super::{Builder, Row};
+use crate::dialect::aten::Malformed;
+use crate::ops::Slice;
+
+pub(super) const ROWS: &[(&[&str], Row)] = &[
+    (&["aten.select.int"], select),
+    (
+        &[
+            "aten.chunk.default",
+            "aten.split.Tensor",
+            "aten.split.sizes",
+            "aten.split_with_sizes.default",
+            "aten.tensor_split.sections",
+        ],
+        |b| {
+            let axis = b.call.axis("dim", b.call.tensor("self")?.ty.rank())?;
+            split(b, axis)
+        },
+    ),
+    (&["aten.hsplit.int"], |b| {
+        let axis = usize::from(b.call.tensor("self")?.ty.rank() > 1);
+        split(b, axis)
+    }),
+    (&["aten.vsplit.int"], |b| split(b, 0)),
+    (&["aten.dsplit.int"], |b| split(b, 2)),
+    (&["aten.tensor_split.indices"], |b| {
+        let axis = b.call.axis("dim", b.call.tensor("self")?.ty.rank())?;
+        split_at(b, axis)
+    }),
+    (&["aten.hsplit.array"], |b| {
+        let axis = usize::from(b.call.tensor("self")?.ty.rank() > 1);
+        split_at(b, axis)
+    }),
+    (&["aten.vsplit.array"], |b| split_at(b, 0)),
+    (&["aten.dsplit.array"], |b| split_at(b, 2)),
+    (&["aten.unbind.int"], unbind),
+    (&["aten.roll.default"], roll),
+    (&["aten.copy.default"], copy),
+    (&["aten.select_scatter.default"], select_scatter),
+    (&["aten.slice_scatter.default"], slice_scatter),
+];
+
+/// `len` indices from `start` on along one axis: the value itself where that is all of it.
+pub(super) fn part(
+    b: &mut Builder<'_>,
+    value: ValueId,
+    axis: usize,
+    start: usize,
+    len: usize,
+) -> Result<ValueId, Malformed> {
+    let sizes = b.sizes(value)?;
+    if axis >= sizes.len() {
+        return Err(b.call.malformed(format!("there is no axis {axis} in {}", b.ty(value))));
+    }
+    let slice = Slice::along(&sizes, axis, start, len);
+    if slice.is_whole(&sizes) {
+        return Ok(value);
+    }
+    b.add(slice, &[value])
+}
+
+/// An index of an axis of `size` places, counted from the front.
+fn place(b: &Builder<'_>, index: i64, size: usize) -> Result<usize, Malformed> {
+    let counted = if index < 0 { index.saturating_add(size as i64) } else { index };
+    usize::try_from(counted)
+        .ok()
+        .filter(|&i| i < size)
+        .ok_or_else(|| b.call.malformed(format!("index {index} is not in an axis of {size}")))
+}
+
+/// The range `start..end` of an axis of `size` places, as Python counts: from the end below zero, never outside.
+fn range(start: Option<i64>, end: Option<i64>, size: usize) -> std::ops::Range<usize> {
+    let full = size as i64;
+    let bounded =
+        |index: i64| (if index < 0 { index.saturating_add(full) } else { index }).clamp(0, full) as usize;
+    let start = bounded(start.unwrap_or(0));
+    start..bounded(end.unwrap_or(full)).max(start)
+}
+
+/// `x[…, index, …]`: the slice of one place, without its axis.
+fn select(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let mut sizes = b.sizes(value)?;
+    let axis = b.call.axis("dim", sizes.len())?;
+    let index = place(b, b.call.int("index")?, sizes[axis])?;
+    let one = part(b, value, axis, index, 1)?;
+    sizes.remove(axis);
+    Ok(vec![b.reshape(one, &sizes)?])
+}
+
+/// Parts that follow each other along an axis, of the lengths that PyTorch recorded.
+fn split(b: &mut Builder<'_>, axis: usize) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for index in 0..b.call.results.len() {
+        let sizes = b.result(index)?.sizes().map_err(|m| Malformed(m.0))?;
+        let &len = sizes.get(axis).ok_or_else(|| b.call.malformed(format!("splits axis {axis}")))?;
+        parts.push(part(b, value, axis, start, len)?);
+        start += len;
+    }
+    if b.sizes(value)?.get(axis) != Some(&start) {
+        return Err(b.call.malformed(format!("its parts are {start} long together, unlike {}", b.ty(value))));
+    }
+    Ok(parts)
+}
+
+/// `x[:i₀]`, `x[i₀:i₁]`, …: indices may decrease, which makes a part empty.
+fn split_at(b: &mut Builder<'_>, axis: usize) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let &size = b.sizes(value)?.get(axis).ok_or_else(|| b.call.malformed(format!("splits axis {axis}")))?;
+    let indices = b.call.ints("indices")?;
+    let starts = [None].into_iter().chain(indices.iter().copied().map(Some));
+    let ends = indices.iter().copied().map(Some).chain([None]);
+    starts
+        .zip(ends)
+        .map(|(start, end)| {
+            let range = range(start, end, size);
+            part(b, value, axis, range.start, range.len())
+        })
+        .collect()
+}
+
+/// Every place along an axis, without the axis.
+fn unbind(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let mut sizes = b.sizes(value)?;
+    let axis = b.call.axis("dim", sizes.len())?;
+    let count = sizes.remove(axis);
+    if count != b.call.results.len() {
+        return Err(b.call.malformed(format!("{count} places give {} results", b.call.results.len())));
+    }
+    (0..count)
+        .map(|index| {
+            let one = part(b, value, axis, index, 1)?;
+            b.reshape(one, &sizes)
+        })
+        .collect()
+}
+
+/// Each index moves on by the shift, and round the end to the front; without axes, in the flattened tensor.
+fn roll(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let (sizes, shifts) = (b.sizes(value)?, b.call.ints("shifts")?);
+    let mut axes = b.call.ints("dims")?;
+    let flat = axes.is_empty();
+    let mut rolled = value;
+    if flat {
+        rolled = b.reshape(value, &[sizes.iter().product()])?;
+        axes = vec![0];
+    }
+    if axes.len() != shifts.len() {
+        return Err(b.call.malformed(format!("{} shifts of {} axes", shifts.len(), axes.len())));
+    }
+    for (axis, shift) in axes.into_iter().zip(shifts) {
+        let now = b.sizes(rolled)?;
+        let axis = place(b, axis, now.len())?;
+        let size = now[axis];
+        if size == 0 {
+            continue;
+        }
+        let front = shift.rem_euclid(size as i64) as usize;
+        if front != 0 {
+            let tail = part(b, rolled, axis, size - front, front)?;
+            let head = part(b, rolled, axis, 0, size - front)?;
+            rolled = joined(b, &[tail, head], axis)?;
+        }
+    }
+    Ok(vec![b.reshape(rolled, &sizes)?])
+}
+
+/// The source as the dtype and in the sizes of the tensor that it is written over.
+fn copy(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let ty = b.result(0)?;
+    let source = b.tensor("src")?;
+    let source = b.cast(source, ty.dtype)?;
+    let sizes = ty.sizes().map_err(|m| Malformed(m.0))?;
+    Ok(vec![super::shaping::expanded(b, source, &sizes)?])
+}
+
+/// One place along an axis replaced.
+fn select_scatter(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (value, source) = (b.tensor("self")?, b.tensor("src")?);
+    let mut sizes = b.sizes(value)?;
+    let axis = b.call.axis("dim", sizes.len())?;
+    let index = place(b, b.call.int("index")?, sizes[axis])?;
+    sizes[axis] = 1;
+    let source = b.cast(source, b.ty(value).dtype)?;
+    let source = b.reshape(source, &sizes)?;
+    Ok(vec![replaced(b, value, source, axis, index, 1)?])
+}
+
+/// Every `step`-th place of a range along an axis replaced.
+fn slice_scatter(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (value, source) = (b.tensor("self")?, b.tensor("src")?);
+    let sizes = b.sizes(value)?;
+    let axis = b.call.axis("dim", sizes.len())?;
+    let range = range(b.call.optional_int("start")?, b.call.optional_int("end")?, sizes[axis]);
+    let step = b.call.size("step")?;
+    if step == 0 {
+        return Err(b.call.malformed("the step is 0"));
+    }
+    let source = b.cast(source, b.ty(value).dtype)?;
+    let mut written = sizes;
+    written[axis] = range.len().div_ceil(step);
+    let source = super::shaping::expanded(b, source, &written)?;
+    Ok(vec![replaced(b, value, source, axis, range.start, step)?])
+}
+
+/// The value with the places `start + i·step` along an axis taken from `source`.
+fn replaced(
+    b: &mut Builder<'_>,
+    value: ValueId,
+    source: ValueId,
+    axis: usize,
+    start: usize,
+    step: usize,
+) -> Result<ValueId, Malformed> {
+    let (sizes, count) = (b.sizes(value)?, b.sizes(source)?[axis]);
+    if count == 0 {
+        return Ok(value);
+    }
+    let head = part(b, value, axis, 0, start)?;
+    let after = start + (count - 1) * step + 1;
+    let tail = part(b, value, axis, after, sizes[axis] - after)?;
+    if step == 1 || count == 1 {
+        return joined(b, &[head, source, tail], axis);
+    }
+    // All but the last place stand before `step - 1` that stay: rows of `step`, of which the first is replaced.
+    let rows = |len: usize| {
+        let mut rows = sizes.clone();
+        rows.splice(axis..=axis, [count - 1, len]);
+        rows
+    };
+    let between = part(b, value, axis, start, (count - 1) * step)?;
+    let between = b.reshape(between, &rows(step))?;
+    let kept = part(b, between, axis + 1, 1, step - 1)?;
+    let written = part(b, source, axis, 0, count - 1)?;
+    let written = b.reshape(written, &rows(1))?;
+    let woven = joined(b, &[written, kept], axis + 1)?;
+    let mut flat = sizes.clone();
+    flat[axis] = (count - 1) * step;
+    let woven = b.reshape(woven, &flat)?;
+    let last = part(b, source, axis, count - 1, 1)?;
+    joined(b, &[head, woven, last, tail], axis)
+}
