@@ -1,6 +1,5 @@
 //! A legal graph as the description of a file, and where each buffer's bytes come from.
 
-use std::io::Write;
 use std::path::Path;
 
 use indexmap::IndexMap;
