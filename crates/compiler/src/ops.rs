@@ -5,12 +5,16 @@ pub mod definition;
 pub mod order;
 
 mod broadcast;
+mod convolve;
+mod matrix;
 mod moving;
 mod spatial;
 
 mod broadcast_to;
 mod cast;
 mod concat;
+mod conv2d;
+mod fully_connected;
 mod reshape;
 mod slice;
 mod transpose;
@@ -18,7 +22,7 @@ mod transpose;
 pub use catalog::*;
 pub(crate) use definition::{arity, attributes, words};
 pub use order::Order;
-pub use spatial::{Activation, Layout, Window};
+pub use spatial::{Activation, Layout, Padding, Window};
 
 /// A graph of these operators.
 pub type Graph = ir::Graph<Op>;

@@ -200,6 +200,12 @@ impl Node<'_> {
         self.options.get(field)
     }
 
+    /// An option that is a size, a stride or a count. Errs below zero.
+    pub fn size(&self, field: Field<i32>) -> Result<usize, Illegal> {
+        let number = self.get(field);
+        number.try_into().map_err(|_| Illegal(format!("{} has {field:?} of {number}", self.operator)))
+    }
+
     /// The type of operand `index`.
     pub fn input(&self, index: usize) -> Result<&TensorType, Illegal> {
         self.optional_input(index).ok_or_else(|| Illegal(format!("{} lacks operand {index}", self.operator)))

@@ -106,6 +106,8 @@ operators! {
     broadcast_to::BroadcastTo,
     cast::Cast,
     concat::Concat,
+    conv2d::Conv2d,
+    fully_connected::FullyConnected,
     reshape::Reshape,
     slice::Slice,
     transpose::Transpose,

@@ -1,8 +1,10 @@
 //! What operators on images share: which axis holds channels, how a window moves, what is fused behind them.
 
-use ir::{Attribute, FromAttribute, Mismatch, ToAttribute};
+use ir::{Attribute, DType, FromAttribute, Mismatch, Tensor, ToAttribute};
 
-use super::words;
+use super::matrix::Real;
+use super::{Order, words};
+use crate::dialect::tfl;
 
 words! {
     /// Where channels are among the axes of an image.
@@ -31,6 +33,29 @@ impl Layout {
         }
     }
 
+    /// The layout of an image of this layout that is stored in another order: channels last instead of first, or
+    /// the same.
+    pub fn carried(self, order: &Order) -> Option<Self> {
+        if order.is_identity() {
+            return Some(self);
+        }
+        (self == Layout::Nchw && *order == Order::channels_last(4)).then_some(Layout::Nhwc)
+    }
+
+    /// Adds one number per channel to images of this height and width.
+    pub(crate) fn add_bias<T: Real>(self, images: &mut [T], bias: &[T], [h, w]: [usize; 2]) {
+        let run = match self {
+            Layout::Nchw => h * w,
+            Layout::Nhwc => 1,
+        };
+        if images.is_empty() {
+            return;
+        }
+        for (values, &bias) in images.chunks_exact_mut(run).zip(bias.iter().cycle()) {
+            values.iter_mut().for_each(|x| *x = *x + bias);
+        }
+    }
+
     /// The sizes of an image of this layout.
     pub fn image(self, batch: usize, channels: usize, [h, w]: [usize; 2]) -> Vec<usize> {
         match self {
@@ -55,23 +80,35 @@ words! {
 }
 
 impl Activation {
+    /// The least and the greatest result.
+    fn bounds(self) -> [f32; 2] {
+        match self {
+            Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::Relu6 => [0.0, 6.0],
+            Activation::ReluN1To1 => [-1.0, 1.0],
+        }
+    }
+
     /// The function at one point; NaN passes through, as in PyTorch.
     pub fn apply(self, x: f32) -> f32 {
-        let clamp = |low: f32, high: f32| {
-            if x < low {
-                low
-            } else if x > high {
-                high
-            } else {
-                x
+        let [low, high] = self.bounds();
+        bounded(x, low, high)
+    }
+
+    /// The function at every element. `None` for dtypes that are not evaluated.
+    pub fn apply_to(self, tensor: &mut Tensor) -> Option<()> {
+        let [low, high] = self.bounds();
+        match tensor.dtype() {
+            _ if self == Activation::None => {}
+            DType::F32 => tensor.as_mut_slice::<f32>().iter_mut().for_each(|x| *x = bounded(*x, low, high)),
+            DType::F64 => {
+                let (low, high) = (f64::from(low), f64::from(high));
+                tensor.as_mut_slice::<f64>().iter_mut().for_each(|x| *x = bounded(*x, low, high));
             }
-        };
-        match self {
-            Activation::None => x,
-            Activation::Relu => clamp(0.0, f32::INFINITY),
-            Activation::Relu6 => clamp(0.0, 6.0),
-            Activation::ReluN1To1 => clamp(-1.0, 1.0),
+            _ => return None,
         }
+        Some(())
     }
 
     /// The `ActivationFunctionType` of TFLite's schema.
@@ -89,6 +126,29 @@ impl Activation {
         [Activation::None, Activation::Relu, Activation::ReluN1To1, Activation::Relu6]
             .into_iter()
             .find(|a| a.code() == code)
+    }
+
+    /// The inverse of `tfl::Activation::from`. Errs for those that are not fused here.
+    pub fn from_tfl(activation: tfl::Activation) -> Result<Self, tfl::Illegal> {
+        Activation::from_code(activation.0)
+            .ok_or_else(|| tfl::Illegal(format!("{activation} is fused behind an operator")))
+    }
+}
+
+impl From<Activation> for tfl::Activation {
+    fn from(activation: Activation) -> Self {
+        tfl::Activation(activation.code())
+    }
+}
+
+/// NaN is neither below nor above, and passes.
+fn bounded<T: PartialOrd>(x: T, low: T, high: T) -> T {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
     }
 }
 
@@ -137,7 +197,9 @@ impl FromAttribute for Padding {
 impl Window {
     /// The pixels from the first tap to the last, along height and width.
     pub fn extent(&self) -> [usize; 2] {
-        std::array::from_fn(|i| (self.kernel[i].max(1) - 1) * self.dilation[i] + 1)
+        std::array::from_fn(|i| {
+            (self.kernel[i].max(1) - 1).saturating_mul(self.dilation[i]).saturating_add(1)
+        })
     }
 
     /// The height and width of the result for an image of this height and width. Errs where the window is
@@ -145,7 +207,8 @@ impl Window {
     pub fn output(&self, image: [usize; 2]) -> Result<[usize; 2], Mismatch> {
         let mut result = [0; 2];
         for (i, slot) in result.iter_mut().enumerate() {
-            let padded = image[i] + self.padding[i].before + self.padding[i].after;
+            let Padding { before, after } = self.padding[i];
+            let padded = image[i].saturating_add(before).saturating_add(after);
             let extent = self.extent()[i];
             if padded < extent || self.stride[i] == 0 {
                 return Err(Mismatch(format!(
@@ -161,26 +224,32 @@ impl Window {
     /// How TFLite spells this padding for an image of this height and width: `VALID` adds nothing, `SAME` adds
     /// what makes the result `ceil(size / stride)` long, the odd pixel after (`tflite/kernels/padding.h`).
     /// `None` where it is neither.
-    pub fn tfl_padding(&self, image: [usize; 2]) -> Option<TflPadding> {
+    pub fn tfl_padding(&self, image: [usize; 2]) -> Option<tfl::Padding> {
         if self.padding == [Padding::default(); 2] {
-            return Some(TflPadding::Valid);
+            return Some(tfl::Padding::VALID);
         }
-        (0..2).all(|i| self.padding[i] == self.same(i, image[i])).then_some(TflPadding::Same)
+        if self.stride.contains(&0) {
+            return None;
+        }
+        (0..2).all(|i| self.padding[i] == self.same(i, image[i])).then_some(tfl::Padding::SAME)
+    }
+
+    /// What TFLite's padding adds around an image of this height and width: the inverse of
+    /// [`Window::tfl_padding`].
+    pub fn padding_of(&self, padding: tfl::Padding, image: [usize; 2]) -> Result<[Padding; 2], tfl::Illegal> {
+        match padding {
+            tfl::Padding::VALID => Ok([Padding::default(); 2]),
+            tfl::Padding::SAME if self.stride.contains(&0) => Err(tfl::Illegal::new("a window has stride 0")),
+            tfl::Padding::SAME => Ok([self.same(0, image[0]), self.same(1, image[1])]),
+            other => Err(tfl::Illegal(format!("a window is padded by {other}"))),
+        }
     }
 
     /// The padding that TFLite's `SAME` adds along one axis of `size` pixels.
     pub fn same(&self, axis: usize, size: usize) -> Padding {
         let result = size.div_ceil(self.stride[axis]);
-        let total = ((result.max(1) - 1) * self.stride[axis] + self.extent()[axis]).saturating_sub(size);
+        let reach = (result.max(1) - 1).saturating_mul(self.stride[axis]).saturating_add(self.extent()[axis]);
+        let total = reach.saturating_sub(size);
         Padding { before: total / 2, after: total - total / 2 }
     }
-}
-
-/// TFLite's two ways of padding, with their codes in the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TflPadding {
-    /// As much as keeps `ceil(size / stride)` results.
-    Same = 0,
-    /// None.
-    Valid = 1,
 }
