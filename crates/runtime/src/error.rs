@@ -19,7 +19,12 @@ pub enum Error {
         why: String,
     },
     /// The library could not be fetched.
-    SetUp(String),
+    SetUp {
+        /// What is wrong.
+        why: String,
+        /// What pip wrote to its standard error.
+        said: String,
+    },
     /// A file is not a model that LiteRT can read.
     Model {
         /// The file.
@@ -91,47 +96,59 @@ pub(crate) fn signal_name(number: i32) -> &'static str {
     }
 }
 
+/// What to do where the library is missing.
+pub(crate) const HOW_TO_GET: &str = "run `edgewright setup`, or set EDGEWRIGHT_LITERT to the libLiteRt of \
+                                     ai-edge-litert==2.3.0; compiling, and verification by the built-in \
+                                     evaluator, work without it";
+
+impl Error {
+    /// What happened, in one clause.
+    pub(crate) fn clause(&self) -> String {
+        match self {
+            Error::Missing { .. } => "LiteRT runtime not found".to_owned(),
+            Error::Library { path, why } => format!("cannot use {} as LiteRT: {why}", path.display()),
+            Error::SetUp { why, .. } => format!("LiteRT could not be set up: {why}"),
+            Error::Model { path, why } => format!("LiteRT cannot read {}: {why}", path.display()),
+            Error::Inputs(why) => format!("the inputs do not fit the model: {why}"),
+            Error::Unsupported(what) => what.clone(),
+            Error::Call { function, status } => format!("{function} failed with status {status}"),
+            Error::Failed { what, .. } => what.clone(),
+            Error::Crashed { during, signal, .. } => {
+                format!("LiteRT crashed {during}: ended by {} ({signal})", signal_name(*signal))
+            }
+            Error::Exited { during, code, .. } => {
+                format!("LiteRT's process ended {during} with exit code {code}")
+            }
+            Error::Hung { during, seconds, .. } => {
+                format!("LiteRT gave no answer {during} within {seconds} s")
+            }
+            Error::Process(why) => format!("LiteRT's process: {why}"),
+        }
+    }
+
+    /// What explains it: the places looked at, or the lines that LiteRT wrote.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let said = match self {
+            Error::Missing { looked } => return looked.clone(),
+            Error::SetUp { said, .. }
+            | Error::Failed { said, .. }
+            | Error::Crashed { said, .. }
+            | Error::Exited { said, .. }
+            | Error::Hung { said, .. } => said,
+            _ => return Vec::new(),
+        };
+        said.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Missing { looked } => write!(
-                f,
-                "LiteRT runtime not found (looked in: {}). Run `edgewright setup`, or set EDGEWRIGHT_LITERT to the \
-                 libLiteRt of ai-edge-litert=={}. Compiling, and verification by the built-in evaluator, work \
-                 without it; running and timing a model on LiteRT do not.",
-                looked.join("; "),
-                crate::VERSION
-            ),
-            Error::Library { path, why } => write!(f, "cannot use {} as LiteRT: {why}", path.display()),
-            Error::SetUp(why) => write!(f, "LiteRT could not be set up: {why}"),
-            Error::Model { path, why } => write!(f, "LiteRT cannot read {}: {why}", path.display()),
-            Error::Inputs(why) => write!(f, "the inputs do not fit the model: {why}"),
-            Error::Unsupported(what) => write!(f, "{what}"),
-            Error::Call { function, status } => write!(f, "{function} failed with status {status}"),
-            Error::Failed { what, said } => write!(f, "{what}{}", Said(said)),
-            Error::Crashed { during, signal, said } => {
-                let name = signal_name(*signal);
-                write!(f, "LiteRT crashed {during}: ended by {name} ({signal}){}", Said(said))
-            }
-            Error::Exited { during, code, said } => {
-                write!(f, "LiteRT's process ended {during} with exit code {code}{}", Said(said))
-            }
-            Error::Hung { during, seconds, said } => {
-                write!(f, "LiteRT gave no answer {during} within {seconds} s{}", Said(said))
-            }
-            Error::Process(why) => write!(f, "LiteRT's process: {why}"),
+        f.write_str(&self.clause())?;
+        if let Error::Missing { looked } = self {
+            return write!(f, " (looked in: {}); {HOW_TO_GET}", looked.join("; "));
         }
+        self.notes().iter().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 
 impl std::error::Error for Error {}
-
-/// What the child wrote, on lines of its own; nothing where it wrote nothing.
-struct Said<'a>(&'a str);
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.trim();
-        if text.is_empty() { Ok(()) } else { write!(f, "\n{text}") }
-    }
-}

@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "LiteRT has a C interface")]
 
 mod child;
+mod diagnose;
 mod element;
 mod error;
 mod extent;
@@ -31,3 +32,8 @@ pub use setup::{PLATFORMS, Platform, set_up};
 
 /// The release of LiteRT (the Python package `ai-edge-litert`) whose binary interface this crate speaks.
 pub const VERSION: &str = "2.3.0";
+
+/// Every diagnostic code that this crate declares.
+pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
+    diagnose::CODES.iter()
+}

@@ -90,16 +90,15 @@ const PIPS: &[(&str, &[&str])] = &[("python3", &["-m", "pip"]), ("uvx", &["pip"]
 /// usable one is there. Needs a network, and `python3` with pip or `uvx`.
 pub fn set_up(cache: &Path) -> Result<PathBuf, Error> {
     let Some(platform) = Platform::here() else {
-        return Err(Error::SetUp("there is no LiteRT package for this platform".to_owned()));
+        return Err(failure("there is no LiteRT package for this platform"));
     };
     let target = cache_place(cache, platform);
     if target.is_file() && Api::load(&target).is_ok() {
         return Ok(target);
     }
     let folder = target.parent().expect("the cache place has a folder");
-    fs::create_dir_all(folder).map_err(|e| Error::SetUp(format!("{}: {e}", folder.display())))?;
-    let scratch =
-        tempfile::tempdir_in(folder).map_err(|e| Error::SetUp(format!("{}: {e}", folder.display())))?;
+    fs::create_dir_all(folder).map_err(|e| failure(format!("{}: {e}", folder.display())))?;
+    let scratch = tempfile::tempdir_in(folder).map_err(|e| failure(format!("{}: {e}", folder.display())))?;
     let wheel = download(platform, scratch.path())?;
     unpack(platform, &wheel, scratch.path(), folder)?;
     Api::load(&target)?;
@@ -108,7 +107,7 @@ pub fn set_up(cache: &Path) -> Result<PathBuf, Error> {
 
 /// Has pip fetch the wheel into `folder`, and checks its hash again.
 fn download(platform: &Platform, folder: &Path) -> Result<PathBuf, Error> {
-    let failed = |e: io::Error| Error::SetUp(format!("{}: {e}", folder.display()));
+    let failed = |e: io::Error| failure(format!("{}: {e}", folder.display()));
     let requirements = folder.join("requirements.txt");
     let line = format!("ai-edge-litert=={VERSION} --hash=sha256:{}\n", platform.wheel);
     fs::write(&requirements, line).map_err(failed)?;
@@ -117,7 +116,7 @@ fn download(platform: &Platform, folder: &Path) -> Result<PathBuf, Error> {
     let mut files = fs::read_dir(folder).map_err(failed)?.flatten().map(|entry| entry.path());
     let wheel = files
         .find(|path| path.extension().is_some_and(|x| x == "whl"))
-        .ok_or_else(|| Error::SetUp("pip left no wheel".to_owned()))?;
+        .ok_or_else(|| failure("pip left no wheel"))?;
     check_hash(&wheel, platform.wheel)?;
     Ok(wheel)
 }
@@ -139,12 +138,12 @@ fn run_pip(arguments: &[String]) -> Result<(), Error> {
         }
         tried.push(format!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
-    Err(Error::SetUp(format!("no pip could fetch the wheel\n{}", tried.join("\n"))))
+    Err(Error::SetUp { why: "no pip could fetch the wheel".to_owned(), said: tried.join("\n") })
 }
 
 /// Takes the library and its licence out of the wheel, and moves them into `folder` when they are whole.
 fn unpack(platform: &Platform, wheel: &Path, scratch: &Path, folder: &Path) -> Result<(), Error> {
-    let failed = |e: String| Error::SetUp(format!("{}: {e}", wheel.display()));
+    let failed = |e: String| failure(format!("{}: {e}", wheel.display()));
     let file = File::open(wheel).map_err(|e| failed(e.to_string()))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
     let members = [
@@ -165,12 +164,16 @@ fn unpack(platform: &Platform, wheel: &Path, scratch: &Path, folder: &Path) -> R
     Ok(())
 }
 
+fn failure(why: impl Into<String>) -> Error {
+    Error::SetUp { why: why.into(), said: String::new() }
+}
+
 fn check_hash(path: &Path, expected: &str) -> Result<(), Error> {
-    let found = sha256(path).map_err(|e| Error::SetUp(format!("{}: {e}", path.display())))?;
+    let found = sha256(path).map_err(|e| failure(format!("{}: {e}", path.display())))?;
     if found == expected {
         return Ok(());
     }
-    Err(Error::SetUp(format!("{} has SHA-256 {found}, not {expected}", path.display())))
+    Err(failure(format!("{} has SHA-256 {found}, not {expected}", path.display())))
 }
 
 /// The SHA-256 of a file in hexadecimal.
@@ -201,6 +204,6 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(check_hash(&path, abc), Ok(()));
         fs::write(&path, "abd").unwrap();
-        assert!(matches!(check_hash(&path, abc), Err(Error::SetUp(why)) if why.contains("SHA-256")));
+        assert!(matches!(check_hash(&path, abc), Err(Error::SetUp { why, .. }) if why.contains("SHA-256")));
     }
 }
