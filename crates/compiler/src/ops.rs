@@ -6,10 +6,12 @@ pub mod order;
 
 mod broadcast;
 mod convolve;
+mod elementwise;
 mod matrix;
 mod moving;
 mod spatial;
 
+mod binary;
 mod broadcast_to;
 mod cast;
 mod concat;
@@ -18,7 +20,9 @@ mod fully_connected;
 mod reshape;
 mod slice;
 mod transpose;
+mod unary;
 
+pub use binary::Arithmetic;
 pub use catalog::*;
 pub(crate) use definition::{arity, attributes, words};
 pub use order::Order;

@@ -103,6 +103,7 @@ pub struct Entry {
 }
 
 operators! {
+    binary::Binary,
     broadcast_to::BroadcastTo,
     cast::Cast,
     concat::Concat,
@@ -111,4 +112,5 @@ operators! {
     reshape::Reshape,
     slice::Slice,
     transpose::Transpose,
+    unary::Unary,
 }

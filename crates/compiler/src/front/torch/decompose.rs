@@ -3,6 +3,8 @@
 //! What is exactly one operator is read by that operator's own page (`from_aten`); a row is for composites, type
 //! promotion, and calls whose scalars must become constants.
 
+mod activation;
+mod arithmetic;
 mod creation;
 mod indexing;
 mod joining;
@@ -29,7 +31,14 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 
 /// Every row with the overloads that it reads.
-const TABLES: &[&[(&[&str], Row)]] = &[creation::ROWS, indexing::ROWS, joining::ROWS, shaping::ROWS];
+const TABLES: &[&[(&[&str], Row)]] = &[
+    activation::ROWS,
+    arithmetic::ROWS,
+    creation::ROWS,
+    indexing::ROWS,
+    joining::ROWS,
+    shaping::ROWS,
+];
 
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {
