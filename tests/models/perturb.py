@@ -27,7 +27,7 @@ def perturb(model, seed=0):
 
 @torch.no_grad()
 def learn_statistics(model, batches):
-    """Sets the statistics of batch norms to their mean over `batches` (tuples of inputs); leaves the model in eval mode.
+    """Sets the statistics of batch norms to their mean over `batches` (tuples of inputs), and eval mode.
 
     One input is not enough: with one message a network's message channels are constants, and the statistics' small
     variances would amplify rounding.

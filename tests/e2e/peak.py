@@ -1,0 +1,38 @@
+"""Runs a command and reports its own peak memory: `peak BYTES EXITCODE`, the last line on stderr.
+
+The VmHWM of the command's process is read while it runs, because `ru_maxrss` of a child also counts what the parent held
+when it forked.
+"""
+
+import os
+import sys
+import time
+
+
+def main():
+    child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+    # Stops being readable the moment the process is reaped, not when it ends: WNOWAIT leaves it there to be read.
+    peak = 0
+    while True:
+        peak = max(peak, high_water(child))
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if ended is not None:
+            break
+        time.sleep(0.002)
+    _, status = os.waitpid(child, 0)
+    sys.stderr.write(f"\npeak {peak} {os.waitstatus_to_exitcode(status)}\n")
+
+
+def high_water(process):
+    """VmHWM of a process in bytes; 0 once its memory is gone."""
+    try:
+        with open(f"/proc/{process}/status") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return 1024 * int(line.split()[1])
+    except ProcessLookupError:
+        pass
+    return 0
+
+
+main()

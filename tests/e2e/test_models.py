@@ -1,0 +1,104 @@
+"""Whole models: converted, run on both kernel sets of LiteRT, and held against PyTorch on two inputs."""
+
+import dataclasses
+import pathlib
+
+import pytest
+
+import harness
+from catalog import MODELS
+
+
+@dataclasses.dataclass
+class Expected:
+    """What a converted model must not exceed."""
+
+    transposes: int
+    megabytes: float
+    options: tuple[str, ...] = ()
+
+
+MEBI = 1 << 20
+
+# The transposes are those at a signature that stays NCHW; an image of one channel needs none.
+EXPECTED = {
+    "upsample_block": Expected(transposes=2, megabytes=0.1),
+    "convnext_blocks": Expected(transposes=1, megabytes=0.2),
+    "watermark": Expected(transposes=0, megabytes=0.5),
+    "resnet18": Expected(transposes=1, megabytes=44.8),
+    "mobilenet_v2": Expected(transposes=1, megabytes=13.6),
+    "vs10_embedder_core": Expected(transposes=0, megabytes=90.5),
+    "vs10_embedder_core_dynamic": Expected(transposes=0, megabytes=90.5),
+}
+NEVER = ("GATHER_ND", "BROADCAST_TO", "CUSTOM", "STABLEHLO_COMPOSITE")
+
+
+def options(name):
+    return [word for shape in MODELS[name].shapes for word in ("--shape", shape)]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_model(name, tmp_path):
+    archive, target = harness.exported(name), tmp_path / f"{name}.tflite"
+    harness.convert(archive, target, *options(name))
+
+    found = harness.margins(target, archive)
+    assert len(found) == 4 and all(margin.holds for margin in found.values()), found
+
+    facts, expected = harness.facts(target), EXPECTED[name]
+    print(f"{name}: {sum(facts.operators.values())} operators, {facts.transposes} TRANSPOSE, rank {facts.rank}")
+    assert facts.transposes <= expected.transposes, facts.operators
+    assert not [operator for operator in NEVER if operator in facts.operators], facts.operators
+    assert facts.rank <= 4
+    assert facts.size <= expected.megabytes * MEBI, facts.size
+
+
+def test_the_committed_example(tmp_path):
+    archive = harness.ROOT / "examples" / "watermark" / "watermark.pt2"
+    target = tmp_path / "watermark.tflite"
+    harness.convert(archive, target, "--verify")
+    found = harness.margins(target, archive)
+    assert len(found) == 2 and all(margin.holds for margin in found.values()), found
+
+
+@pytest.mark.parametrize("name", ["upsample_block", "convnext_blocks"])
+def test_nhwc_interface(name, tmp_path):
+    archive, target = harness.exported(name), tmp_path / f"{name}.tflite"
+    harness.convert(archive, target, "--io-layout", "nhwc")
+
+    def relayout(tensor, is_input):
+        if tensor.dim() != 4:
+            return tensor
+        return tensor.permute(0, 2, 3, 1) if is_input else tensor.permute(0, 3, 1, 2)
+
+    found = harness.margins(target, archive, relayout)
+    assert all(margin.holds for margin in found.values()), found
+    assert harness.facts(target).transposes == 0
+
+
+def test_inspect_agrees_with_litert(tmp_path):
+    archive, target = harness.exported("convnext_blocks"), tmp_path / "model.tflite"
+    harness.convert(archive, target)
+    said, read = harness.inspected(target), harness.facts(target)
+    assert harness.operators_of(said) == dict(read.operators)
+
+
+def test_a_dynamic_model_without_a_shape_is_refused(tmp_path):
+    archive = harness.exported("vs10_embedder_core_dynamic")
+    outcome = harness.run_program("convert", archive, "-o", tmp_path / "out.tflite")
+    assert outcome.code != 0 and "--shape" in outcome.stderr, outcome
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_converts_and_calls(tmp_path):
+    """`edgewright.convert` in Python gives what the program gives, and calls it."""
+    import edgewright
+
+    model = MODELS["convnext_blocks"]
+    module, inputs = model.build(), model.inputs(3)
+    converted = edgewright.convert(module, inputs)
+    reference = module(*inputs)
+    error = (converted(*inputs) - reference).abs().max().item()
+    assert error <= 1e-5 * reference.abs().max().item()
+    converted.export(pathlib.Path(tmp_path, "model.tflite"))
+    assert harness.facts(tmp_path / "model.tflite").operators
