@@ -1,3 +1,4 @@
 //! Reading other formats into a graph.
 
+pub mod tflite;
 pub mod torch;
