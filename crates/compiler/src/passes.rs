@@ -1,6 +1,7 @@
 //! What changes a graph: rules, and passes that decide over the whole graph.
 
 pub mod fold;
+pub mod fuse;
 pub mod legalize;
 pub mod limits;
 pub mod lower;
