@@ -2,17 +2,25 @@
 #![allow(clippy::print_stderr, reason = "a chore reports on standard error")]
 
 mod codegen;
+mod python;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
 /// A chore: its name, what it does, and the function that does it with the arguments after its name.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
-const COMMANDS: &[Command] = &[(
-    "codegen",
-    "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares",
-    codegen::run,
-)];
+const COMMANDS: &[Command] = &[
+    ("cases", "writes the fixtures of the operator cases again; --check only compares", python::cases),
+    ("codegen", "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares", codegen::run),
+    (
+        "test",
+        "runs every test there is; --hermetic only those that need neither Python nor LiteRT",
+        test::run,
+    ),
+    ("tidy", "checks the rules of the house: floors, pages, names, lengths", tidy::run),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
