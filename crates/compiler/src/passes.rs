@@ -2,6 +2,7 @@
 
 pub mod fold;
 pub mod fuse;
+pub mod layout;
 pub mod legalize;
 pub mod limits;
 pub mod lower;

@@ -189,6 +189,18 @@ impl<O: Operator> Graph<O> {
         self.values[value.index()].name = self.unique(name);
     }
 
+    /// Gives the input of this index another type: a new value takes its place and its name. What was the input
+    /// is given back; nothing makes it any more, so its readers must be put onto something else.
+    pub fn replace_input(&mut self, index: usize, ty: TensorType) -> ValueId {
+        let old = self.inputs[index];
+        let name = self.value(old).name.clone();
+        let new = self.add_value(&name, ty, Definition::Input(index));
+        let other = std::mem::replace(&mut self.values[new.index()].name, name);
+        self.values[old.index()].name = other;
+        self.inputs[index] = new;
+        old
+    }
+
     /// The graph's inputs, in order.
     pub fn inputs(&self) -> &[ValueId] {
         &self.inputs

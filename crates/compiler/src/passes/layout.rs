@@ -1,0 +1,89 @@
+//! Layout, decided once for the whole graph: which values are stored with their channels last.
+//!
+//! 1. [`forms`] learns in which orders of stored axes each node can work, starting from the operators that have
+//!    no builtin but with channels last, and asking each neighbour how it carries an order through.
+//! 2. [`decide`] chooses among the forms by a minimum cut over the bytes that would be transposed.
+//! 3. [`apply`] puts every node into its form, with one patch, and tells about each transpose that is left.
+//!
+//! What is decided is *physical*: whether memory holds channels last. A transpose in the model merely says that
+//! one memory has another name on its other side, and costs nothing where both sides agree on the memory.
+
+mod apply;
+mod cut;
+mod decide;
+mod forms;
+
+use indexmap::IndexMap;
+use ir::{Diagnostic, Journal, Leaf, Mismatch, Origin, ValueId};
+
+use crate::ops::{Graph, Layout, Order, Pass, Patch, Transpose};
+
+const NAME: &str = "layout::assign";
+
+/// Every operator in a layout that LiteRT has, with as few bytes transposed as possible. Inputs and outputs of
+/// rank 4 are given as in PyTorch, or with their channels last where `io` says so; their names stay.
+pub fn assign(io: Layout) -> Pass {
+    Pass::new(NAME, "decides once which values are stored with their channels last", move |graph, journal| {
+        run(graph, journal, io).map_err(|found| vec![found])
+    })
+}
+
+fn run(graph: &mut Graph, journal: &mut Journal, io: Layout) -> Result<(), Diagnostic> {
+    let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
+    if io == Layout::Nhwc {
+        give_channels_last(graph)?;
+    }
+    let forms = decide::decide(graph, forms::find(graph));
+    let (patch, decisions) = apply::apply(graph, &forms).map_err(misfit)?;
+    journal.decisions.extend(decisions);
+    patch.apply(graph, NAME)
+}
+
+/// Inputs and outputs of rank 4 change their types, with a transpose behind each input and before each output;
+/// the cut then decides what is left of these.
+fn give_channels_last(graph: &mut Graph) -> Result<(), Diagnostic> {
+    let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
+    let last = Order::channels_last(4);
+    let mut given = IndexMap::new();
+    for index in 0..graph.inputs().len() {
+        let ty = graph.ty(graph.inputs()[index]).clone();
+        if let Some(stored) = forms::stored_type(&ty, &last) {
+            let old = graph.replace_input(index, stored);
+            given.insert(old, graph.inputs()[index]);
+        }
+    }
+    let mut outputs = graph.outputs().to_vec();
+    let mut made = IndexMap::new();
+    for output in &mut outputs {
+        if let Some(&input) = given.get(output) {
+            *output = input;
+        } else if graph.ty(*output).rank() == 4 {
+            let last = match made.get(output) {
+                Some(&last) => last,
+                None => output_channels_last(graph, *output).map_err(misfit)?,
+            };
+            made.insert(*output, last);
+            *output = last;
+        }
+    }
+    graph.set_outputs(outputs);
+    let mut patch = Patch::new(graph);
+    for (&old, &new) in &given {
+        if let Some(&user) = graph.users(old).iter().min() {
+            patch.at(user);
+            let first = patch.add(Transpose { order: Order::channels_first(4) }, [new]);
+            patch.and_replace(old, first);
+        }
+    }
+    patch.finish().apply(graph, NAME)
+}
+
+fn output_channels_last(graph: &mut Graph, output: ValueId) -> Result<ValueId, Mismatch> {
+    let origin = match graph.producer(output) {
+        Some((id, _)) => graph.node(id).origin,
+        None => graph.origins.intern(Origin::Leaf(Leaf::default())),
+    };
+    let name = graph.value(output).name.clone();
+    let transpose = Transpose { order: Order::channels_last(4) };
+    Ok(graph.add_node(transpose.into(), &[output], &name, origin)?[0])
+}

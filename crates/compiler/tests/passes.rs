@@ -1,0 +1,165 @@
+//! The pages under `tests/passes`: a graph before, the passes, the graph after; both sides compute the same.
+//!
+//! A page holds sections. In each, a line `Passes: …` names what runs, a block `ir before` holds the graph, and a
+//! block `ir after` what becomes of it. `BLESS=1 cargo test -p edgewright-compiler --test passes` writes the
+//! second from what the passes make.
+
+use std::path::{Path, PathBuf};
+
+use edgewright_compiler as compiler;
+
+use compiler::ops::{Graph, Layout, Pass};
+use compiler::{evaluate, passes};
+use ir::{Journal, Stage, Tensor, validate};
+
+fn pass(name: &str) -> Pass {
+    match name {
+        "layout::assign" => passes::layout::assign(Layout::Nchw),
+        "layout::assign(nhwc)" => passes::layout::assign(Layout::Nhwc),
+        other => panic!("no pass is called {other}"),
+    }
+}
+
+struct Case {
+    title: String,
+    passes: Vec<String>,
+    before: String,
+    /// The lines of the page between which the graph after stands, and what they say.
+    after: (usize, usize),
+}
+
+/// The sections of a page. Panics where one lacks a part, naming it.
+fn cases(lines: &[&str]) -> Vec<Case> {
+    let mut found = Vec::new();
+    let (mut title, mut passes, mut before) = (String::new(), Vec::new(), None);
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        let end =
+            |from: usize| from + lines[from..].iter().position(|l| *l == "```").expect("a block is closed");
+        if let Some(text) = line.strip_prefix("## ") {
+            title = text.to_string();
+        } else if let Some(text) = line.strip_prefix("Passes: ") {
+            passes = text.split(", ").map(|p| p.trim_matches(['`', '.']).to_string()).collect();
+        } else if line == "```ir before" {
+            before = Some(lines[at + 1..end(at + 1)].join("\n"));
+            at = end(at + 1);
+        } else if line == "```ir after" {
+            let before = before.take().unwrap_or_else(|| panic!("'{title}' has no graph before"));
+            let after = (at + 1, end(at + 1));
+            found.push(Case { title: title.clone(), passes: passes.clone(), before, after });
+            at = end(at + 1);
+        }
+        at += 1;
+    }
+    assert!(before.is_none(), "'{title}' has no graph after");
+    found
+}
+
+/// Elements drawn by a fixed generator, from −2 to 2.
+fn seeded(ty: &ir::TensorType, seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let count = ty.count().unwrap();
+    let reals = (0..count).map(|_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f64 / f64::from(1 << 22) - 2.0
+    });
+    let reals: Vec<f64> =
+        if ty.dtype.is_float() { reals.collect() } else { reals.map(|x| (x + 2.0).floor()).collect() };
+    Tensor::from_f64s(ty.dtype, &ty.sizes().unwrap(), reals)
+}
+
+/// Rank 4 with its channels last, or first again.
+fn permuted(tensor: &Tensor, order: &[usize]) -> Tensor {
+    let transpose = compiler::ops::Transpose { order: compiler::ops::Order::new(order.to_vec()).unwrap() };
+    compiler::ops::Op::from(transpose).evaluate(&[tensor]).unwrap().remove(0)
+}
+
+/// Do both graphs compute the same, where the signature of the second is laid out as `io` says? Errs with the first numbers that differ.
+fn same_numbers(before: &Graph, after: &Graph, io: Layout) -> Result<(), String> {
+    for seed in [1, 2] {
+        let inputs: Vec<Tensor> =
+            before.inputs().iter().zip(seed..).map(|(&i, s)| seeded(before.ty(i), s)).collect();
+        let laid_out = |tensor: &Tensor, order: &[usize]| match io {
+            Layout::Nhwc if tensor.sizes().len() == 4 => permuted(tensor, order),
+            _ => tensor.clone(),
+        };
+        let given: Vec<Tensor> = inputs.iter().map(|t| laid_out(t, &[0, 2, 3, 1])).collect();
+        let expected = evaluate::run(before, &inputs).map_err(|d| format!("before: {d:?}"))?;
+        let found = evaluate::run(after, &given).map_err(|d| format!("after: {d:?}"))?;
+        for (e, f) in expected.iter().zip(&found) {
+            let f = laid_out(f, &[0, 3, 1, 2]);
+            if e.ty() != f.ty() {
+                return Err(format!("{} became {}", e.ty(), f.ty()));
+            }
+            let (e, f) = (e.to_f64s(), f.to_f64s());
+            let size = e.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+            let close = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-5 * size;
+            if let Some((a, b)) = e.iter().zip(&f).find(|(a, b)| !close(**a, **b)) {
+                return Err(format!("{a} became {b}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run(page: &Path, bless: bool) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut blessed: Vec<String> = lines.iter().map(|l| l.to_string()).collect();
+    let mut failures = Vec::new();
+    let cases = cases(&lines);
+    assert!(!cases.is_empty(), "{} holds no case", page.display());
+    for case in cases.iter().rev() {
+        let title = format!("{}: {}", page.file_name().unwrap().to_string_lossy(), case.title);
+        let before: Graph = ir::parse(&case.before, &|_| None).unwrap_or_else(|e| panic!("{title}: {e}"));
+        let mut graph = before.clone();
+        let mut journal = Journal::default();
+        for name in &case.passes {
+            pass(name).run(&mut graph, &mut journal).unwrap_or_else(|d| panic!("{title}: {d:?}"));
+            validate(&graph, Stage::Static).unwrap_or_else(|d| panic!("{title}: {d:?}"));
+        }
+        let nhwc = case.passes.iter().any(|p| p.contains("nhwc"));
+        let io = if nhwc { Layout::Nhwc } else { Layout::Nchw };
+        same_numbers(&before, &graph, io).unwrap_or_else(|e| panic!("{title}: {e}\n{}", ir::print(&graph)));
+        let mut after: Vec<String> = ir::print(&graph).lines().map(String::from).collect();
+        after.extend(journal.decisions.iter().map(|d| format!("# {d}")));
+        let (from, to) = case.after;
+        if after != lines[from..to] {
+            failures.push(format!("{title}:\n{}", after.join("\n")));
+            blessed.splice(from..to, after);
+        }
+    }
+    if bless && !failures.is_empty() {
+        std::fs::write(page, blessed.join("\n") + "\n").unwrap();
+        return Vec::new();
+    }
+    failures
+}
+
+#[test]
+fn every_page_says_what_the_passes_make() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/passes");
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    pages.retain(|p| p.extension().is_some_and(|e| e == "md"));
+    pages.sort();
+    assert!(!pages.is_empty());
+    #[expect(clippy::disallowed_methods, reason = "a test is run by hand, and told so, to write its pages")]
+    let bless = std::env::var_os("BLESS").is_some();
+    let failures: Vec<String> = pages.iter().flat_map(|p| run(p, bless)).collect();
+    assert!(failures.is_empty(), "pages that are stale (BLESS=1 writes them):\n{}", failures.join("\n\n"));
+}
+
+#[test]
+fn numbers_that_differ_are_seen() {
+    let graph = |op: &str| -> Graph {
+        let text = format!("graph @g(%x: f32[2,3]) -> f32[2,3] {{\n%y = {op} : f32[2,3]\nreturn %y\n}}");
+        ir::parse(&text, &|_| None).unwrap()
+    };
+    let (kept, changed) = (graph("cast(%x) {dtype=f32}"), graph("reshape(%x) {sizes=[2,3]}"));
+    assert_eq!(same_numbers(&kept, &changed, Layout::Nchw), Ok(()));
+    let text = "graph @g(%x: f32[2,3]) -> f32[2,3] {\n%z = reshape(%x) {sizes=[3,2]} : f32[3,2]\n\
+                %y = transpose(%z) {order=[1,0]} : f32[2,3]\nreturn %y\n}";
+    let other: Graph = ir::parse(text, &|_| None).unwrap();
+    assert!(same_numbers(&kept, &other, Layout::Nchw).is_err());
+}
