@@ -1,7 +1,9 @@
 //! Reading .tflite: any file into plain data, and a file of operators we know into a graph.
 
 mod bytes;
+mod import;
 mod read;
 
 pub use bytes::Malformed;
+pub use import::{MALFORMED_TFLITE, UNREAD_BUILTIN, UNREADABLE_TFLITE, import, open};
 pub use read::File;

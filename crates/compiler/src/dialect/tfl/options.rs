@@ -81,6 +81,16 @@ impl Options {
         }
     }
 
+    /// The field of this name.
+    pub fn named(&self, name: &str) -> Option<&'static Column> {
+        self.table?.named(name)
+    }
+
+    /// The value of the field of this name, where it differs from its default.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.values.get(&self.named(name)?.id)
+    }
+
     /// The fields that differ from their defaults, by rising id.
     pub fn values(&self) -> impl Iterator<Item = (&'static Column, &Value)> {
         let table = self.table;
