@@ -4,17 +4,19 @@
 //! process. A [`Child`] is the same in a process of its own, so that an abort inside a kernel, or a kernel
 //! that never returns, is an [`Error`] like any other; the program it starts calls [`serve`].
 //!
-//! This is the only crate with `unsafe` code; all of it is in `ffi` (what LiteRT's functions are) and in
-//! `session` and `profile` (how they are called).
+//! This is the only crate with `unsafe` code; `ffi` says what LiteRT's functions are; `handle`, `buffer`,
+//! `session` and `profile` call them.
 
 #![allow(unsafe_code, reason = "LiteRT has a C interface")]
 
+mod buffer;
 mod child;
 mod diagnose;
 mod element;
 mod error;
 mod extent;
 mod ffi;
+mod handle;
 mod library;
 mod message;
 mod profile;

@@ -6,7 +6,8 @@ use ir::Tensor;
 
 use crate::error::Error;
 use crate::ffi::{ProfileEvent, Raw};
-use crate::session::{Session, check, text};
+use crate::handle::{check, text};
+use crate::session::Session;
 
 /// Where an operator ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,16 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
+use std::rc::Rc;
 
 use ir::{DType, Tensor};
 
+use crate::buffer::Buffer;
 use crate::element;
 use crate::error::Error;
 use crate::extent;
-use crate::ffi::{self, Api, Destroy, EnvironmentOption, Layout, RankedType, Raw, Status};
+use crate::ffi::{self, Api, EnvironmentOption, Layout, RankedType, Raw, Status};
+use crate::handle::{Handle, check, create, get, get_at, text};
 
 /// Which kernels run the operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,19 +97,6 @@ impl Port {
     }
 }
 
-/// Something that LiteRT made and that we own: destroyed when dropped.
-pub(crate) struct Handle {
-    raw: Raw,
-    destroy: Destroy,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // SAFETY: `raw` came from the function that `destroy` undoes and is owned by this handle alone.
-        unsafe { (self.destroy)(self.raw) }
-    }
-}
-
 /// One model compiled by LiteRT in this process.
 ///
 /// A fault inside a kernel ends this process; [`Child`](crate::Child) puts a process between.
@@ -119,16 +109,17 @@ pub struct Session {
     _model: Handle,
     environment: Handle,
     signature: Signature,
-    input_types: Vec<RankedType>,
-    output_types: Vec<RankedType>,
+    input_tensors: Vec<PortTensor>,
+    output_tensors: Vec<PortTensor>,
     api: Api,
 }
 
-/// A tensor's memory on LiteRT's side.
-struct Buffer {
-    handle: Handle,
-    dtype: DType,
-    sizes: Vec<usize>,
+/// The tensor behind a port, as the model file has it.
+#[derive(Clone, Copy)]
+struct PortTensor {
+    /// Which tensor it is; only compared.
+    identity: Raw,
+    ty: RankedType,
 }
 
 impl Session {
@@ -167,8 +158,8 @@ impl Session {
             _model: model,
             environment,
             signature: Signature { fully_accelerated, ..first.signature },
-            input_types: first.input_types,
-            output_types: first.output_types,
+            input_tensors: first.input_tensors,
+            output_tensors: first.output_tensors,
             api,
         })
     }
@@ -188,7 +179,7 @@ impl Session {
     /// Fills the input buffers, making the buffers first where there are none.
     pub(crate) fn load(&mut self, inputs: &[Tensor]) -> Result<(), Error> {
         self.signature.check(inputs)?;
-        if self.inputs.len() != inputs.len() || self.outputs.len() != self.output_types.len() {
+        if self.inputs.len() != inputs.len() || self.outputs.len() != self.output_tensors.len() {
             self.make_buffers(inputs)?;
         }
         for (buffer, tensor) in self.inputs.iter().zip(inputs) {
@@ -230,28 +221,40 @@ impl Session {
             return Err(Error::Unsupported(what));
         }
         let requirements = self.api.LiteRtGetCompiledModelInputBufferRequirements;
-        self.inputs = inputs
-            .iter()
-            .enumerate()
-            .map(|(i, tensor)| self.make_buffer(requirements, i, &self.input_types[i], tensor.dtype()))
-            .collect::<Result<_, _>>()?;
-
-        let layouts = self.output_layouts()?;
+        self.inputs.clear();
+        for (index, tensor) in inputs.iter().enumerate() {
+            let ty = &self.input_tensors[index].ty;
+            let buffer = self.make_buffer(requirements, index, ty, tensor.dtype())?;
+            self.inputs.push(buffer);
+        }
         let requirements = self.api.LiteRtGetCompiledModelOutputBufferRequirements;
-        self.outputs = layouts
-            .into_iter()
-            .enumerate()
-            .map(|(i, layout)| {
-                let ty = RankedType { layout, ..self.output_types[i] };
-                self.make_buffer(requirements, i, &ty, element::dtype(ty.element)?)
-            })
-            .collect::<Result<_, _>>()?;
+        self.outputs.clear();
+        for (index, layout) in self.output_layouts()?.into_iter().enumerate() {
+            let buffer = match self.made_already(index) {
+                Some(buffer) => buffer,
+                None => {
+                    let ty = RankedType { layout, ..self.output_tensors[index].ty };
+                    self.make_buffer(requirements, index, &ty, element::dtype(ty.element)?)?
+                }
+            };
+            self.outputs.push(buffer);
+        }
         Ok(())
+    }
+
+    /// The buffer of the tensor of output `index`, where an input or an earlier output is the same tensor.
+    ///
+    /// LiteRT keeps one memory for a tensor and would leave a second buffer unwritten, without a word.
+    fn made_already(&self, index: usize) -> Option<Buffer> {
+        let tensors = self.input_tensors.iter().chain(&self.output_tensors[..index]);
+        let mut buffers = tensors.zip(self.inputs.iter().chain(&self.outputs));
+        let same = buffers.find(|(tensor, _)| tensor.identity == self.output_tensors[index].identity);
+        same.map(|(_, buffer)| buffer.clone())
     }
 
     /// The actual layouts of the outputs, after LiteRT has planned them.
     fn output_layouts(&self) -> Result<Vec<Layout>, Error> {
-        let mut layouts = vec![Layout::default(); self.output_types.len()];
+        let mut layouts = vec![Layout::default(); self.output_tensors.len()];
         // SAFETY: the array has room for as many layouts as the signature has outputs.
         let status = unsafe {
             (self.api.LiteRtGetCompiledModelOutputTensorLayouts)(
@@ -298,83 +301,15 @@ impl Session {
                 }
             },
         )?;
-        Ok(Buffer { handle, dtype, sizes })
-    }
-}
-
-impl Buffer {
-    fn write(&self, api: &Api, tensor: &Tensor) -> Result<(), Error> {
-        self.locked(api, ffi::LOCK_WRITE, |memory, len| {
-            let bytes = tensor.bytes();
-            if bytes.len() != len {
-                return Err(self.size_differs(bytes.len(), len));
-            }
-            // SAFETY: `memory` is writable for `len` bytes while it is locked, and is not ours.
-            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), memory, len) };
-            Ok(())
-        })
-    }
-
-    fn read(&self, api: &Api) -> Result<Tensor, Error> {
-        self.locked(api, ffi::LOCK_READ, |memory, len| {
-            // SAFETY: `memory` is readable for `len` bytes while it is locked; a model has no other thread
-            // running once `LiteRtRunCompiledModel` has returned.
-            let bytes = unsafe { std::slice::from_raw_parts(memory, len) };
-            let tensor = Tensor::from_bytes(self.dtype, &self.sizes, bytes);
-            tensor.ok_or_else(|| self.size_differs(self.dtype.bytes(self.sizes.iter().product()), len))
-        })
-    }
-
-    fn size_differs(&self, ours: usize, theirs: usize) -> Error {
-        let Buffer { dtype, sizes, .. } = self;
-        Error::Unsupported(format!("a tensor {dtype}{sizes:?} of {ours} bytes has {theirs} bytes in LiteRT"))
-    }
-
-    /// Gives `act` the address and the length of the memory while it is locked.
-    fn locked<T>(
-        &self,
-        api: &Api,
-        mode: c_int,
-        act: impl FnOnce(*mut u8, usize) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut len = 0;
-        // SAFETY: the buffer is alive, the number is ours.
-        check("LiteRtGetTensorBufferPackedSize", unsafe {
-            (api.LiteRtGetTensorBufferPackedSize)(self.handle.raw, &mut len)
-        })?;
-        let mut memory: *mut c_void = ptr::null_mut();
-        // SAFETY: the buffer is alive and not locked: each lock is undone below before anything else is done.
-        let status = unsafe { (api.LiteRtLockTensorBuffer)(self.handle.raw, &mut memory, mode) };
-        check("LiteRtLockTensorBuffer", status)?;
-        // A buffer of no bytes may have no address; a slice must have one.
-        let memory = if len == 0 { ptr::dangling_mut() } else { memory.cast() };
-        let result = act(memory, len);
-        // SAFETY: it was locked above.
-        check("LiteRtUnlockTensorBuffer", unsafe { (api.LiteRtUnlockTensorBuffer)(self.handle.raw) })?;
-        result
+        Ok(Buffer { handle: Rc::new(handle), dtype, sizes })
     }
 }
 
 /// A signature as the model file has it.
 struct FirstSignature {
     signature: Signature,
-    input_types: Vec<RankedType>,
-    output_types: Vec<RankedType>,
-}
-
-/// Success, or the function's failure.
-pub(crate) fn check(function: &str, status: Status) -> Result<(), Error> {
-    if status == 0 { Ok(()) } else { Err(Error::Call { function: function.to_owned(), status }) }
-}
-
-/// Calls a function that makes something, and owns what it made.
-fn create(function: &str, destroy: Destroy, make: impl FnOnce(&mut Raw) -> Status) -> Result<Handle, Error> {
-    let mut raw: Raw = ptr::null_mut();
-    check(function, make(&mut raw))?;
-    if raw.is_null() {
-        return Err(Error::Call { function: function.to_owned(), status: 0 });
-    }
-    Ok(Handle { raw, destroy })
+    input_tensors: Vec<PortTensor>,
+    output_tensors: Vec<PortTensor>,
 }
 
 fn create_environment(api: &Api, talkative: bool) -> Result<Handle, Error> {
@@ -456,14 +391,14 @@ fn read_signature(api: &Api, model: &Handle) -> Result<FirstSignature, Error> {
     }
     let raw = get_at(model.raw, 0, "LiteRtGetModelSignature", api.LiteRtGetModelSignature, ptr::null_mut())?;
     let key = get(raw, "LiteRtGetSignatureKey", api.LiteRtGetSignatureKey, ptr::null())?;
-    let (inputs, input_types) = read_ports(
+    let (inputs, input_tensors) = read_ports(
         api,
         raw,
         get(raw, "LiteRtGetNumSignatureInputs", api.LiteRtGetNumSignatureInputs, 0)?,
         api.LiteRtGetSignatureInputName,
         api.LiteRtGetSignatureInputTensorByIndex,
     )?;
-    let (outputs, output_types) = read_ports(
+    let (outputs, output_tensors) = read_ports(
         api,
         raw,
         get(raw, "LiteRtGetNumSignatureOutputs", api.LiteRtGetNumSignatureOutputs, 0)?,
@@ -471,7 +406,7 @@ fn read_signature(api: &Api, model: &Handle) -> Result<FirstSignature, Error> {
         api.LiteRtGetSignatureOutputTensorByIndex,
     )?;
     let signature = Signature { key: text(key), inputs, outputs, fully_accelerated: false };
-    Ok(FirstSignature { signature, input_types, output_types })
+    Ok(FirstSignature { signature, input_tensors, output_tensors })
 }
 
 fn read_ports(
@@ -480,9 +415,9 @@ fn read_ports(
     count: usize,
     name: unsafe extern "C" fn(Raw, usize, *mut *const c_char) -> Status,
     tensor: unsafe extern "C" fn(Raw, usize, *mut Raw) -> Status,
-) -> Result<(Vec<Port>, Vec<RankedType>), Error> {
+) -> Result<(Vec<Port>, Vec<PortTensor>), Error> {
     let mut ports = Vec::new();
-    let mut types = Vec::new();
+    let mut tensors = Vec::new();
     for index in 0..count {
         let name = text(get_at(signature, index, "LiteRtGetSignatureName", name, ptr::null())?);
         let tensor = get_at(signature, index, "LiteRtGetSignatureTensorByIndex", tensor, ptr::null_mut())?;
@@ -491,9 +426,9 @@ fn read_ports(
         let dtype = element::dtype(ty.element)?;
         let sizes = ty.layout.dims().iter().map(|&n| usize::try_from(n).ok()).collect();
         ports.push(Port { name, dtype, sizes });
-        types.push(ty);
+        tensors.push(PortTensor { identity: tensor, ty });
     }
-    Ok((ports, types))
+    Ok((ports, tensors))
 }
 
 /// The sizes of a tensor whose elements are packed and whose sizes are all known.
@@ -503,42 +438,4 @@ fn packed_sizes(layout: &Layout) -> Result<Vec<usize>, Error> {
     }
     let sizes = layout.dims().iter().map(|&n| usize::try_from(n)).collect::<Result<_, _>>();
     sizes.map_err(|_| Error::Unsupported("a tensor's size is known only once the model has run".to_owned()))
-}
-
-/// Reads one fact from a live object of LiteRT.
-fn get<T>(
-    from: Raw,
-    function: &str,
-    getter: unsafe extern "C" fn(Raw, *mut T) -> Status,
-    empty: T,
-) -> Result<T, Error> {
-    let mut value = empty;
-    // SAFETY: every caller in this file passes an object that is alive and of the getter's kind; the getter
-    // writes one value and keeps no pointer to it.
-    check(function, unsafe { getter(from, &mut value) })?;
-    Ok(value)
-}
-
-/// Reads one of several facts from a live object of LiteRT; an index out of range is a failure status.
-fn get_at<T>(
-    from: Raw,
-    index: usize,
-    function: &str,
-    getter: unsafe extern "C" fn(Raw, usize, *mut T) -> Status,
-    empty: T,
-) -> Result<T, Error> {
-    let mut value = empty;
-    // SAFETY: as in `get`.
-    check(function, unsafe { getter(from, index, &mut value) })?;
-    Ok(value)
-}
-
-/// A string of LiteRT's, copied.
-pub(crate) fn text(pointer: *const c_char) -> String {
-    if pointer.is_null() {
-        return String::new();
-    }
-    // SAFETY: LiteRT's strings end in a zero byte and live as long as the object they were read from, which
-    // the caller holds.
-    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }

@@ -152,6 +152,24 @@ fn every_element_type_and_ranks_0_and_1_pass_unchanged() {
 }
 
 #[test]
+fn an_output_may_be_an_input_or_another_output_or_a_constant() {
+    let Some(library) = library() else { return };
+    for kernels in BOTH {
+        let settings = Settings { kernels, ..Settings::default() };
+        let mut session = Session::open(&library, &fixture("shared.tflite"), settings).unwrap();
+        for sign in [1f32, -1.0] {
+            let inputs = [Tensor::new(&[4], &[sign, 2.0, -3.0, 4.0]), Tensor::new(&[3], &[5f32, sign, 7.0])];
+            let y = Tensor::new(&[4], &[sign.max(0.0), 2.0, 0.0, 4.0]);
+            let constant = Tensor::new(&[4], &[0f32, 1.0, 2.0, 3.0]);
+            let expected = [inputs[0].clone(), y.clone(), y, constant, inputs[1].clone()];
+            for (i, (got, want)) in session.run(&inputs).unwrap().iter().zip(&expected).enumerate() {
+                assert_eq!(got.to_f64s(), want.to_f64s(), "{kernels:?} output {i}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_tensor_without_elements_is_refused() {
     let Some(library) = library() else { return };
     let mut session = Session::open(&library, &fixture("empty.tflite"), Settings::default()).unwrap();
