@@ -48,12 +48,13 @@ def runs(archive):
 
 @dataclasses.dataclass
 class Outcome:
-    """How the program ended: exit code, what it printed, and the most memory it held (bytes, VmHWM)."""
+    """How the program ended: exit code, what it printed, the most memory it held (bytes, VmHWM), its CPU seconds."""
 
     code: int
     stdout: str
     stderr: str
     peak: int
+    seconds: float
 
 
 def run_program(*words, cwd=None):
@@ -63,8 +64,8 @@ def run_program(*words, cwd=None):
     watched = [sys.executable, str(pathlib.Path(__file__).with_name("peak.py")), *command]
     process = subprocess.run(watched, cwd=cwd, capture_output=True, text=True)
     head, _, stderr = process.stderr.rpartition("\npeak ")
-    peak, code = stderr.split()
-    return Outcome(int(code), process.stdout, head, int(peak))
+    peak, seconds, code = stderr.split()
+    return Outcome(int(code), process.stdout, head, int(peak), float(seconds))
 
 
 def convert(archive, target, *options):
@@ -158,7 +159,7 @@ def of_kind(run, kind):
 def margins(path, archive, relayout=None):
     """Every output of every recorded run on every kernel set: a name → its margin. Prints them.
 
-    relayout: what was asked of the interface, as a function of (tensor, is_input) → the tensor as it is laid out there.
+    relayout: from (tensor, is_input) to the tensor in the layout of the interface, or back for outputs.
     """
     found = {}
     for number, run in enumerate(runs(archive), 1):

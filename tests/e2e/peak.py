@@ -1,7 +1,7 @@
-"""Runs a command and reports its own peak memory: `peak BYTES EXITCODE`, the last line on stderr.
+"""Runs a command and reports what it took: `peak BYTES CPU-SECONDS EXITCODE`, the last line on stderr.
 
-The VmHWM of the command's process is read while it runs, because `ru_maxrss` of a child also counts what the parent held
-when it forked.
+The VmHWM of the command's process is read while it runs, because `ru_maxrss` of a child also counts what the parent
+held when it forked.
 """
 
 import os
@@ -10,17 +10,18 @@ import time
 
 
 def main():
-    child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
-    # Stops being readable the moment the process is reaped, not when it ends: WNOWAIT leaves it there to be read.
+    child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
     peak = 0
+    # WNOWAIT asks whether it has ended without taking its resource usage, which wait4 reads at the end.
     while True:
         peak = max(peak, high_water(child))
         ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         if ended is not None:
             break
         time.sleep(0.002)
-    _, status = os.waitpid(child, 0)
-    sys.stderr.write(f"\npeak {peak} {os.waitstatus_to_exitcode(status)}\n")
+    _, status, usage = os.wait4(child, 0)
+    seconds = usage.ru_utime + usage.ru_stime
+    sys.stderr.write(f"\npeak {peak} {seconds:.3f} {os.waitstatus_to_exitcode(status)}\n")
 
 
 def high_water(process):
