@@ -11,12 +11,20 @@ mod matrix;
 mod moving;
 mod spatial;
 
+mod batch_matmul;
+mod batch_norm;
 mod binary;
 mod broadcast_to;
 mod cast;
 mod concat;
 mod conv2d;
+mod depthwise_conv2d;
+mod embedding;
 mod fully_connected;
+mod group_norm;
+mod layer_norm;
+mod pad;
+mod pool2d;
 mod reshape;
 mod slice;
 mod transpose;
@@ -26,6 +34,8 @@ pub use binary::Arithmetic;
 pub use catalog::*;
 pub(crate) use definition::{arity, attributes, words};
 pub use order::Order;
+pub use pad::PadMode;
+pub use pool2d::Pooling;
 pub use spatial::{Activation, Layout, Padding, Window};
 
 /// A graph of these operators.

@@ -103,12 +103,20 @@ pub struct Entry {
 }
 
 operators! {
+    batch_matmul::BatchMatmul,
+    batch_norm::BatchNorm,
     binary::Binary,
     broadcast_to::BroadcastTo,
     cast::Cast,
     concat::Concat,
     conv2d::Conv2d,
+    depthwise_conv2d::DepthwiseConv2d,
+    embedding::Embedding,
     fully_connected::FullyConnected,
+    group_norm::GroupNorm,
+    layer_norm::LayerNorm,
+    pad::Pad,
+    pool2d::Pool2d,
     reshape::Reshape,
     slice::Slice,
     transpose::Transpose,

@@ -166,3 +166,8 @@ pub(crate) fn channels_first<T: Real>(x: &[T], batch: usize, area: usize, channe
     });
     out
 }
+
+/// `[batch, channels, area]` as `[batch, area, channels]`.
+pub(crate) fn channels_last<T: Real>(x: &[T], batch: usize, area: usize, channels: usize) -> Vec<T> {
+    channels_first(x, batch, channels, area)
+}

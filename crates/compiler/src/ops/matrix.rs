@@ -8,9 +8,30 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 /// A real number that matrix products are computed in.
-pub(crate) trait Real: ir::Element + ndarray::LinalgScalar + PartialOrd + Send + Sync {}
-impl Real for f32 {}
-impl Real for f64 {}
+pub(crate) trait Real: ir::Element + ndarray::LinalgScalar + PartialOrd + Send + Sync {
+    /// The nearest number of this kind.
+    fn of(value: f64) -> Self;
+    /// The square root.
+    fn root(self) -> Self;
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+}
 
 /// The dtype that elements of this dtype are summed in: halves in f32, as PyTorch's kernels do, and integers in i64.
 pub(crate) fn accumulator(dtype: DType) -> Option<DType> {
