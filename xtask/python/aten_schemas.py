@@ -32,7 +32,7 @@ isnan isinf isfinite nan_to_num signbit sinc deg2rad rad2deg
 clamp clamp_min clamp_max clip
 eq ne lt le gt ge equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
 bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__
-__lshift__ __rshift__ isclose allclose
+__lshift__ __rshift__ __iand__ __ior__ __ixor__ isclose allclose
 sum mean prod amax amin aminmax argmax argmin any all var std var_mean std_mean logsumexp nansum nanmean count_nonzero
 median nanmedian mode cumsum cumprod cummax cummin logcumsumexp topk sort argsort kthvalue diff trapz
 cat concat concatenate stack hstack vstack dstack column_stack split chunk tensor_split hsplit vsplit dsplit unbind

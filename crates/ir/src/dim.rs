@@ -182,7 +182,8 @@ impl fmt::Display for Number {
 }
 
 impl Number {
-    fn as_f64(self) -> f64 {
+    /// As a real number; truth values are 0 and 1.
+    pub fn as_f64(self) -> f64 {
         match self {
             Number::Int(n) => n as f64,
             Number::Real(x) => x,
@@ -191,7 +192,7 @@ impl Number {
     }
 
     /// As an integer where it is one or a truth value.
-    fn as_int(self) -> Option<i64> {
+    pub fn as_int(self) -> Option<i64> {
         match self {
             Number::Int(n) => Some(n),
             Number::Bool(b) => Some(i64::from(b)),
