@@ -6,5 +6,6 @@ pub mod layout;
 pub mod legalize;
 pub mod limits;
 pub mod lower;
+pub mod simplify;
 
 pub use limits::Limits;

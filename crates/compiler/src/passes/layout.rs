@@ -8,6 +8,7 @@
 //! What is decided is *physical*: whether memory holds channels last. A transpose in the model merely says that
 //! one memory has another name on its other side, and costs nothing where both sides agree on the memory.
 
+mod align;
 mod apply;
 mod cut;
 mod decide;
@@ -33,6 +34,9 @@ fn run(graph: &mut Graph, journal: &mut Journal, io: Layout) -> Result<(), Diagn
     if io == Layout::Nhwc {
         give_channels_last(graph)?;
     }
+    ir::rules_pass("layout::ranks", "", align::RULES)
+        .run(graph, journal)
+        .map_err(|mut found| found.remove(0))?;
     let forms = decide::decide(graph, forms::find(graph));
     let (patch, decisions) = apply::apply(graph, &forms).map_err(misfit)?;
     journal.decisions.extend(decisions);

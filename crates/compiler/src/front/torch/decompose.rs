@@ -31,14 +31,8 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 
 /// Every row with the overloads that it reads.
-const TABLES: &[&[(&[&str], Row)]] = &[
-    activation::ROWS,
-    arithmetic::ROWS,
-    creation::ROWS,
-    indexing::ROWS,
-    joining::ROWS,
-    shaping::ROWS,
-];
+const TABLES: &[&[(&[&str], Row)]] =
+    &[activation::ROWS, arithmetic::ROWS, creation::ROWS, indexing::ROWS, joining::ROWS, shaping::ROWS];
 
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {

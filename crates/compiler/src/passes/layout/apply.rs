@@ -1,7 +1,7 @@
 //! The decided forms made real: one patch, with a transpose wherever a value is read in another order than made.
 
 use indexmap::IndexMap;
-use ir::{Mismatch, Operator, ValueId};
+use ir::{Mismatch, Operator, ToAttribute, ValueId};
 
 use super::decide::moves;
 use super::forms::Form;
@@ -68,9 +68,9 @@ impl Build<'_> {
                 return Ok(());
             }
             let (ty, name) = (self.graph.ty(node.inputs[0]), &self.graph.value(node.outputs[0]).name);
-            let order = transpose.order.axes();
+            let order = text(&transpose.order);
             self.decisions.push(format!(
-                "transpose {order:?} of {ty} at %{name}: the model asks for it, and nothing around it is better stored otherwise"
+                "transpose {order} of {ty} at %{name}: the model asks for it, and nothing around it is better stored otherwise"
             ));
         }
         if form.op == node.op && inputs == node.inputs {
@@ -106,8 +106,8 @@ impl Build<'_> {
         let ty = self.graph.ty(value);
         if !self.constant[value.index()] && moves(ty, &from, order) {
             let line = format!(
-                "transpose {:?} of {ty} ({} bytes): {}; {}",
-                transpose.order.axes(),
+                "transpose {} of {ty} ({} bytes): {}; {}",
+                text(&transpose.order),
                 ty.bytes()?,
                 self.maker(value),
                 self.reader(reader, order),
@@ -128,7 +128,7 @@ impl Build<'_> {
         let operator = self.graph.node(id).op.name();
         match self.forms[id.index()].as_ref().map(|form| &form.outputs[at]) {
             Some(order) if !order.is_identity() => {
-                format!("{operator} makes %{name} with its axes stored as {:?}", order.axes())
+                format!("{operator} makes %{name} with its axes stored as {}", text(order))
             }
             _ => format!("{operator} makes %{name} with its axes stored in order"),
         }
@@ -141,7 +141,11 @@ impl Build<'_> {
         let (operator, name) = (node.op.name(), &self.graph.value(node.outputs[0]).name);
         match order.is_identity() {
             true => format!("{operator} (%{name}) takes its axes in order"),
-            false => format!("{operator} (%{name}) takes them as {:?}", order.axes()),
+            false => format!("{operator} (%{name}) takes them as {}", text(order)),
         }
     }
+}
+
+fn text(order: &Order) -> String {
+    order.to_attribute().map(|a| a.to_string()).unwrap_or_default()
 }

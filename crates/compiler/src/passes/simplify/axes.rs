@@ -1,0 +1,110 @@
+//! Identities of transposes, reshapes and broadcasts.
+
+use super::{instead, one_for_two};
+use crate::ops::{BroadcastTo, Op, Patch, Reshape, Site, Transpose};
+
+/// `transpose(x, identity)  =>  x`
+pub(super) fn drop_identity_transpose(at: Site<'_>) -> Option<Patch<'_>> {
+    let Transpose { order } = at.op()?;
+    if !order.is_identity() {
+        return None;
+    }
+    instead(at, at.input(0)?)
+}
+
+/// `transpose(transpose(x, p), q)  =>  transpose(x, q∘p)`
+pub(super) fn merge_transposes(at: Site<'_>) -> Option<Patch<'_>> {
+    let Transpose { order: outer } = at.op()?;
+    let below = at.producer(0)?;
+    let Transpose { order: inner } = below.op()?;
+    one_for_two(at, below, Transpose { order: outer.after(inner) }, below.inputs().to_vec())
+}
+
+/// `transpose(x, p)  =>  reshape(x)`, where `p` keeps the axes longer than 1 in their order
+pub(super) fn transpose_without_motion(at: Site<'_>) -> Option<Patch<'_>> {
+    let Transpose { order } = at.op()?;
+    let (from, sizes) = (at.input_ty(0)?.sizes().ok()?, at.output_ty().sizes().ok()?);
+    let long: Vec<usize> = order.axes().iter().copied().filter(|&axis| from[axis] != 1).collect();
+    if !long.is_sorted() || order.is_identity() {
+        return None;
+    }
+    let mut patch = at.patch();
+    let reshaped = patch.add(Reshape { sizes }, [at.input(0)?]);
+    (patch.ty(reshaped) == at.output_ty()).then(|| patch.replace(at.output(), reshaped))
+}
+
+/// `reshape(x, sizes of x)  =>  x`
+pub(super) fn drop_identity_reshape(at: Site<'_>) -> Option<Patch<'_>> {
+    let Reshape { .. } = at.op()?;
+    instead(at, at.input(0)?)
+}
+
+/// `reshape(reshape(x, s), t)  =>  reshape(x, t)`
+pub(super) fn merge_reshapes(at: Site<'_>) -> Option<Patch<'_>> {
+    let outer: &Reshape = at.op()?;
+    let below = at.producer(0)?;
+    let Reshape { .. } = below.op()?;
+    one_for_two(at, below, outer.clone(), below.inputs().to_vec())
+}
+
+/// `broadcast_to(x, sizes of x)  =>  x`
+pub(super) fn drop_identity_broadcast(at: Site<'_>) -> Option<Patch<'_>> {
+    let BroadcastTo { .. } = at.op()?;
+    instead(at, at.input(0)?)
+}
+
+/// `broadcast_to(broadcast_to(x, s), t)  =>  broadcast_to(x, t)`
+pub(super) fn merge_broadcasts(at: Site<'_>) -> Option<Patch<'_>> {
+    let outer: &BroadcastTo = at.op()?;
+    let below = at.producer(0)?;
+    let BroadcastTo { .. } = below.op()?;
+    one_for_two(at, below, outer.clone(), below.inputs().to_vec())
+}
+
+/// `broadcast_to(x, [1, …, sizes of x])  =>  reshape(x)`
+pub(super) fn broadcast_of_nothing(at: Site<'_>) -> Option<Patch<'_>> {
+    let BroadcastTo { sizes } = at.op()?;
+    let from = at.input_ty(0)?;
+    if from.count().ok()? != at.output_ty().count().ok()? || from.rank() == sizes.len() {
+        return None;
+    }
+    let mut patch = at.patch();
+    let reshaped = patch.add(Reshape { sizes: sizes.clone() }, [at.input(0)?]);
+    (patch.ty(reshaped) == at.output_ty()).then(|| patch.replace(at.output(), reshaped))
+}
+
+/// Does the operator repeat its operands along axes of size 1 by itself?
+pub(super) fn broadcasts(op: &Op) -> bool {
+    matches!(op, Op::Binary(_))
+}
+
+/// `f(broadcast_to(x), y)  =>  f(x, y)`, where `f` broadcasts by itself to the same sizes
+pub(super) fn drop_broadcast_of_operand(at: Site<'_>) -> Option<Patch<'_>> {
+    without_below(at, |below| matches!(below.node().op, Op::BroadcastTo(_)))
+}
+
+/// `f(reshape(x, [1, …, sizes of x]), y)  =>  f(x, y)`, where `f` broadcasts by itself to the same sizes
+pub(super) fn drop_leading_ones_of_operand(at: Site<'_>) -> Option<Patch<'_>> {
+    without_below(at, |below| {
+        let (Op::Reshape(Reshape { sizes }), Some(from)) = (&below.node().op, below.input_ty(0)) else {
+            return false;
+        };
+        let Ok(from) = from.sizes() else { return false };
+        sizes.len() > from.len()
+            && sizes.ends_with(&from)
+            && sizes[..sizes.len() - from.len()].iter().all(|&n| n == 1)
+    })
+}
+
+/// An operator that broadcasts, on what the first fitting node below it reads.
+fn without_below<'g>(at: Site<'g>, fits: impl Fn(Site<'g>) -> bool) -> Option<Patch<'g>> {
+    if !broadcasts(&at.node().op) {
+        return None;
+    }
+    (0..at.inputs().len()).find_map(|index| {
+        let below = at.producer(index).filter(|below| fits(*below))?;
+        let mut inputs = at.inputs().to_vec();
+        inputs[index] = below.input(0)?;
+        one_for_two(at, below, at.node().op.clone(), inputs)
+    })
+}

@@ -1,0 +1,108 @@
+//! Identities of casts and of functions of elements.
+
+use ir::{DType, ValueId};
+
+use super::{instead, one_for_two};
+use crate::ops::{Activation, Arithmetic, Binary, Cast, Patch, Site, Unary};
+
+/// `cast(x, dtype of x)  =>  x`
+pub(super) fn drop_identity_cast(at: Site<'_>) -> Option<Patch<'_>> {
+    let Cast { .. } = at.op()?;
+    instead(at, at.input(0)?)
+}
+
+/// `cast(cast(x, a), b)  =>  cast(x, b)`, where `a` holds every value of `x`
+pub(super) fn merge_casts(at: Site<'_>) -> Option<Patch<'_>> {
+    let outer: &Cast = at.op()?;
+    let below = at.producer(0)?;
+    let inner: &Cast = below.op()?;
+    let from = below.input_ty(0)?.dtype;
+    // Integers wrap where they are narrowed, but floats that leave an integer's range do not.
+    let wraps_alike = !inner.dtype.is_float() || from.is_float() || outer.dtype.is_float();
+    if !holds(inner.dtype, from) || !(wraps_alike || holds(outer.dtype, from)) {
+        return None;
+    }
+    one_for_two(at, below, outer.clone(), below.inputs().to_vec())
+}
+
+/// Is every value of `from` one of `dtype`?
+fn holds(dtype: DType, from: DType) -> bool {
+    // A float type has every integer up to ±2^digits; none of these ends before that.
+    let float = |d: DType| match d {
+        DType::F16 => Some((11, 5)),
+        DType::Bf16 => Some((8, 8)),
+        DType::F32 => Some((24, 8)),
+        DType::F64 => Some((53, 11)),
+        _ => None,
+    };
+    match (float(dtype), float(from), dtype.int_range(), from.int_range()) {
+        _ if dtype == from => true,
+        (Some((digits, exponent)), Some((least, small)), ..) => digits >= least && exponent >= small,
+        (Some((digits, _)), _, _, Some((low, high))) => low >= -(1 << digits) && high <= 1 << digits,
+        (_, _, Some((low, high)), Some((least, most))) => low <= least && high >= most,
+        _ => false,
+    }
+}
+
+/// `x · 1  =>  x`, `x / 1  =>  x`: exact for NaN, infinities and −0 too
+pub(super) fn drop_factor_of_one(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Binary { function, activation: Activation::None } = at.op()? else { return None };
+    match function {
+        Arithmetic::Mul if all(at, 0, |x| x == 1.0) => instead(at, at.input(1)?),
+        Arithmetic::Mul | Arithmetic::Div | Arithmetic::Pow if all(at, 1, |x| x == 1.0) => {
+            instead(at, at.input(0)?)
+        }
+        _ => None,
+    }
+}
+
+/// `x − 0  =>  x`; `x + 0  =>  x` for integers, `x + −0  =>  x` for floats, since `−0 + 0` is `0`
+pub(super) fn drop_term_of_zero(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Binary { function, activation: Activation::None } = at.op()? else { return None };
+    let integer = at.output_ty().dtype.is_int();
+    let nothing = |x: f64| x == 0.0 && (integer || x.is_sign_negative());
+    match function {
+        Arithmetic::Add if all(at, 0, nothing) => instead(at, at.input(1)?),
+        Arithmetic::Add if all(at, 1, nothing) => instead(at, at.input(0)?),
+        Arithmetic::Sub if all(at, 1, |x| x == 0.0 && x.is_sign_positive()) => instead(at, at.input(0)?),
+        _ => None,
+    }
+}
+
+/// Constants of more elements are not looked at.
+const LOOKED_AT: usize = 1 << 16;
+
+/// Is the operand a constant all of whose elements are such?
+fn all(at: Site<'_>, index: usize, is: impl Fn(f64) -> bool) -> bool {
+    let tensor = at.constant(index).and_then(|c| c.inline());
+    let readable = |d: DType| {
+        matches!(d, DType::F16 | DType::Bf16 | DType::F32 | DType::F64) || (d.is_int() && d.bits() >= 8)
+    };
+    tensor.is_some_and(|t| t.count() <= LOOKED_AT && readable(t.dtype()) && t.to_f64s().into_iter().all(is))
+}
+
+/// `f(f(x))  =>  f(x)` for functions that leave their results as they are
+pub(super) fn once_is_enough(at: Site<'_>) -> Option<Patch<'_>> {
+    let function: &Unary = at.op()?;
+    let settles = matches!(
+        function,
+        Unary::Abs
+            | Unary::Ceil
+            | Unary::Floor
+            | Unary::Relu
+            | Unary::Relu6
+            | Unary::Round
+            | Unary::Sign
+            | Unary::Trunc
+    );
+    let below: &Unary = at.producer(0)?.op()?;
+    (settles && below == function).then(|| instead(at, at.input(0)?))?
+}
+
+/// `−(−x)  =>  x`
+pub(super) fn undone(at: Site<'_>) -> Option<Patch<'_>> {
+    let below = at.producer(0)?;
+    let negated = |site: Site<'_>| site.op().is_some_and(|f: &Unary| *f == Unary::Neg);
+    let inner: ValueId = below.input(0)?;
+    (negated(at) && negated(below)).then(|| instead(at, inner))?
+}
