@@ -97,6 +97,13 @@ fn a_fused_activation_is_read() {
 }
 
 #[test]
+fn options_that_say_nothing_may_be_left_out() {
+    let file = one(Builtin::ABS, Options::none(), 1);
+    assert_eq!(import(&file).unwrap().order().len(), 1);
+    assert!(import(&one(Builtin::ADD, Options::none(), 2)).is_err());
+}
+
+#[test]
 fn an_operator_that_is_not_known_is_told_and_so_is_a_type_that_does_not_follow() {
     let refused = import(&one(Builtin::LSH_PROJECTION, Options::of(Builtin::LSH_PROJECTION), 2)).unwrap_err();
     assert_eq!(refused.len(), 1);

@@ -187,7 +187,12 @@ impl Importer<'_> {
 
     /// The operator of ours that a builtin with these options is, all that they say included.
     fn recognize(&self, operator: &Operator, options: &Options) -> Result<Imported<Op>, Illegal> {
-        let node = self.node(operator, options)?;
+        let defaults = Options::of(operator.operator);
+        // A table without fields says nothing, RESHAPE's only repeats its operand, and writers leave both out.
+        let dispensable =
+            defaults.table().is_none_or(|t| t.columns.is_empty()) || operator.operator == Builtin::RESHAPE;
+        let left_out = *options == Options::none() && dispensable;
+        let node = self.node(operator, if left_out { &defaults } else { options })?;
         let imported = of_catalog(&node)?;
         says_the_same(&imported, &node)?;
         Ok(imported)
@@ -199,12 +204,7 @@ impl Importer<'_> {
         if operator.custom.is_some() || operator.operator.name().is_none() {
             return Err(Illegal(format!("{name} is no builtin that is known")));
         }
-        // A table without fields says nothing, and some writers leave it out.
-        let says_nothing =
-            |o: &Options| o.unknown_tag().is_none() && o.table().is_none_or(|t| t.columns.is_empty());
-        if !options.fit(operator.operator)
-            && !(says_nothing(options) && says_nothing(&Options::of(operator.operator)))
-        {
+        if !options.fit(operator.operator) {
             return Err(Illegal(format!("{name} has the options of another operator, or none")));
         }
         let read_input = |tensor: usize| -> Result<NodeInput, Illegal> {
