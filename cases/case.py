@@ -59,7 +59,7 @@ class Draw:
 
 def randn(*shape, dtype=torch.float32, scale=1.0):
     """Normally distributed values times `scale`."""
-    return Draw(lambda generator: (torch.randn(shape, generator=generator) * scale).to(dtype))
+    return Draw(lambda generator: (normal(shape, generator) * scale).to(dtype))
 
 
 def uniform(*shape, low=0.0, high=1.0, dtype=torch.float32):
@@ -94,13 +94,21 @@ def specials(dtype=torch.float32):
     return torch.tensor(values + [1e-5, -1e-5, 3e38, -3e38], dtype=torch.float32).to(dtype)
 
 
+def normal(shape, generator):
+    """Nearly normal values that are the same on every machine, which `torch.randn` does not promise.
+
+    Twelve uniform values less six: their sum is exact in float64, so its order does not matter.
+    """
+    return (torch.rand((12, *shape), generator=generator).double().sum(0) - 6).float()
+
+
 @torch.no_grad()
 def fill(module, generator):
     """Seeded weights, so that no parameter is a constant and no statistic is the initial one."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if not tensor.is_floating_point():
             continue
-        noise = torch.randn(tensor.shape, generator=generator)
+        noise = normal(tensor.shape, generator)
         if name.endswith("running_var"):
             tensor.copy_(0.5 + noise.abs())
         elif name.endswith("weight") and tensor.dim() == 1:

@@ -145,3 +145,11 @@ def test_tensors_of_every_type_come_back(tmp_path):
     with pytest.raises(TypeError, match="complex64"):
         tensors.save({"c": torch.zeros(1, dtype=torch.complex64)}, tmp_path / "c.safetensors")
     assert not (tmp_path / "c.safetensors").exists()
+
+
+def test_the_safetensors_package_reads_the_same(tmp_path):
+    package = pytest.importorskip("safetensors.torch")
+    given = {"x": torch.randn(3, 4), "i": torch.arange(5), "flag": torch.tensor(True), "h": torch.randn(3).bfloat16()}
+    tensors.save(given, tmp_path / "t.safetensors")
+    back = package.load_file(tmp_path / "t.safetensors")
+    assert set(back) == set(given) and all(torch.equal(back[name], tensor) for name, tensor in given.items())
