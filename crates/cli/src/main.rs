@@ -1,1 +1,60 @@
-fn main() {}
+//! The `edgewright` command: parses arguments, calls the compiler, renders what it says.
+
+mod convert;
+mod explain;
+mod outcome;
+mod passes;
+mod place;
+mod progress;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use outcome::Outcome;
+
+/// PyTorch models for LiteRT: exact, or refused.
+#[derive(Parser)]
+#[command(name = "edgewright", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Print results only: no progress, no warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compile a torch.export archive (.pt2) to a .tflite
+    Convert(convert::Convert),
+    /// Print the pipeline: passes, what they do, their rules
+    Passes(passes::Passes),
+    /// List the operators and the ATen overloads that are read
+    Ops(passes::Ops),
+    /// Explain a diagnostic code
+    Explain(explain::Explain),
+    /// Fetch the pinned LiteRT library
+    Setup(setup::Setup),
+    /// Serve a model to the process that started this one (internal)
+    #[command(name = runtime::VERB, hide = true)]
+    Serve,
+}
+
+fn main() -> ExitCode {
+    let Arguments { verb, quiet } = Arguments::parse();
+    let outcome = match verb {
+        Verb::Convert(verb) => verb.run(quiet),
+        Verb::Passes(verb) => verb.run(),
+        Verb::Ops(verb) => verb.run(),
+        Verb::Explain(verb) => verb.run(),
+        Verb::Setup(verb) => verb.run(quiet),
+        Verb::Serve => serve(),
+    };
+    outcome::exit(outcome)
+}
+
+fn serve() -> Outcome {
+    runtime::serve().map_err(|e| vec![ir::Diagnostic::bug(format!("the child process ended: {e}"))])
+}

@@ -7,6 +7,7 @@ mod version;
 mod write;
 
 pub use buffers::{Form, INLINE_LIMIT};
+pub(crate) use encode::CODES;
 pub use encode::{Encoded, Interface, UNENCODABLE, UNWRITABLE, encode};
 pub use metadata::{Entry, PROVENANCE, Provenance, Spot, add_least_runtime, add_metadata, decode};
 pub use version::{least, least_runtime, stamp};

@@ -1,7 +1,7 @@
 //! Reading .tflite: any file into plain data, and a file of operators we know into a graph.
 
 mod bytes;
-mod import;
+pub mod import;
 mod read;
 
 pub use bytes::Malformed;

@@ -15,6 +15,7 @@ mod archive;
 pub(crate) mod code;
 pub mod decompose;
 mod functionalize;
+pub mod import;
 mod inline;
 mod live;
 mod number;

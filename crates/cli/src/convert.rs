@@ -1,0 +1,277 @@
+//! `edgewright convert MODEL.pt2`: a torch.export archive as a .tflite.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use compiler::back::tflite::{INLINE_LIMIT, encode};
+use compiler::compile::{Compiled, Names, Options, compile, pipeline};
+use compiler::dialect::tfl::Builtin;
+use compiler::front::torch;
+use compiler::ops::{Graph, Layout, Op};
+use compiler::passes::Limits;
+use indexmap::IndexMap;
+use ir::{Diagnostic, Journal, Observer};
+use serde_json::{Value, json};
+
+use crate::outcome::{OUTPUT_EXISTS, Outcome, UNREADABLE, USAGE, print, report, say};
+use crate::progress::{Progress, peak};
+
+/// Compile a torch.export archive (.pt2) to a .tflite.
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// The archive that torch.export saved
+    model: PathBuf,
+    /// The file to write; MODEL.tflite where nothing is said
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Replace the output where it exists
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    target: Target,
+    /// Write the result as JSON to this file, or `-` for standard output
+    #[arg(long, value_name = "PATH")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    debug: Debug,
+}
+
+/// How the archive is read.
+#[derive(Args)]
+pub(crate) struct Reading {
+    /// Sizes of an input that was exported with dynamic ones: `--shape image=1,3,256,256`
+    #[arg(long, value_name = "INPUT=N,…")]
+    shape: Vec<String>,
+    /// The value of a symbol: `--pin s0=1`
+    #[arg(long, value_name = "SYMBOL=N")]
+    pin: Vec<String>,
+    /// The program that is meant, where the archive holds several
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// The folder of your own code: its lines are preferred to those of libraries
+    #[arg(long, value_name = "DIR")]
+    source_root: Option<PathBuf>,
+    /// Compare every weight with its checksum first
+    #[arg(long)]
+    check_sums: bool,
+}
+
+/// What is compiled for.
+#[derive(Args)]
+pub(crate) struct Target {
+    /// Layout of images at the interface: as in PyTorch, or with channels last
+    #[arg(long, value_name = "LAYOUT", default_value = "nchw", value_parser = ["nchw", "nhwc"])]
+    io_layout: String,
+    /// A builtin that must not be used, such as GATHER_ND; may be given several times
+    #[arg(long, value_name = "OP")]
+    forbid: Vec<String>,
+    /// The most axes that a tensor may have at run time
+    #[arg(long, value_name = "N")]
+    max_rank: Option<usize>,
+    /// Names of inputs and outputs: args_0, output_0, … or those of `forward`
+    #[arg(long, value_name = "STYLE", default_value = "positional", value_parser = ["positional", "forward"])]
+    names: String,
+}
+
+/// Looking inside.
+#[derive(Args)]
+pub(crate) struct Debug {
+    /// Write the graph after each pass that changed it to this folder
+    #[arg(long, value_name = "DIR")]
+    dump_ir: Option<PathBuf>,
+    /// Print each firing of a rule
+    #[arg(long)]
+    trace_rules: bool,
+    /// Stop after this pass and print the graph; nothing is written
+    #[arg(long, value_name = "PASS")]
+    stop_after: Option<String>,
+}
+
+impl Convert {
+    pub(crate) fn run(self, quiet: bool) -> Outcome {
+        let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("tflite"));
+        if output.exists() && !self.force && self.debug.stop_after.is_none() {
+            let message = format!("{} exists already", output.display());
+            return Err(vec![
+                Diagnostic::new(OUTPUT_EXISTS, message)
+                    .help("say --force to replace it, or -o for another file"),
+            ]);
+        }
+        let mut progress = Progress::new(quiet);
+        let compiled = self.compile(&mut progress, quiet)?;
+        let Some(compiled) = compiled else { return Ok(()) };
+        let Compiled { graph, interface, journal, source } = &compiled;
+        let encoded = encode(graph, interface, source, &journal.ledger)?;
+        let total: u64 = encoded.model.buffers.iter().map(|b| b.bytes).sum();
+        progress.stage("writing");
+        let length = encoded
+            .write(&output, INLINE_LIMIT, &mut |done| {
+                progress.tick(|| format!("writing {:.0} of {:.0} MB", done as f64 / 1e6, total as f64 / 1e6));
+            })
+            .map_err(|d| vec![d])?;
+        progress.finish();
+
+        let operators = encoded.model.subgraphs.iter().map(|g| g.operators.len()).sum::<usize>();
+        if !quiet {
+            report(&journal.warnings);
+            for entry in &journal.ledger {
+                say(&format!("ledger: {} {}: {}\n", entry.subject, entry.kind, entry.reason));
+            }
+        }
+        let mut histogram: IndexMap<String, usize> = IndexMap::new();
+        for operator in encoded.model.subgraphs.iter().flat_map(|g| &g.operators) {
+            *histogram.entry(operator.name()).or_default() += 1;
+        }
+        histogram.sort_by(|a, n, b, m| m.cmp(n).then(a.cmp(b)));
+        if let Some(path) = &self.json {
+            let result = json!({
+                "schema_version": 1,
+                "output": output.display().to_string(),
+                "bytes": length,
+                "operators": operators,
+                "histogram": histogram,
+                "inputs": interface.inputs,
+                "outputs": interface.outputs,
+                "ledger": journal.ledger.iter().map(|a| json!({"kind": a.kind, "subject": a.subject, "reason": a.reason})).collect::<Vec<_>>(),
+                "firings": journal.firings,
+                "peak_mb": peak(),
+            });
+            write_json(path, &result)?;
+        }
+        if self.json.as_deref() != Some(Path::new("-")) {
+            let most: Vec<String> = histogram.iter().take(6).map(|(name, n)| format!("{n} {name}")).collect();
+            print(&format!(
+                "{}  {:.1} MB  {operators} operators ({}{})\n",
+                output.display(),
+                length as f64 / 1e6,
+                most.join(", "),
+                if histogram.len() > 6 { ", …" } else { "" }
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The graph to write; `None` where the run was to stop before its end.
+    fn compile(&self, progress: &mut Progress, quiet: bool) -> Result<Option<Compiled>, Vec<Diagnostic>> {
+        let options = self.target.options()?;
+        let mut pipeline = pipeline(&options);
+        if let Some(pass) = &self.debug.stop_after {
+            pipeline = pipeline.stop_after(pass).map_err(|why| {
+                vec![Diagnostic::new(USAGE, why).help("`edgewright passes` prints the pipeline")]
+            })?;
+        }
+        progress.stage("reading");
+        let program = torch::read(&self.model, &self.reading.options()?)?;
+        let journal = Journal { trace: self.debug.trace_rules.then(Vec::new), ..Journal::default() };
+        let mut watch = Watch {
+            progress: RefCell::new(progress),
+            dump: self.debug.dump_ir.clone(),
+            last: String::new(),
+            failure: None,
+        };
+        let compiled = compile(&program, &pipeline, &options, journal, &mut watch)?;
+        if let Some(failure) = watch.failure {
+            return Err(vec![failure]);
+        }
+        progress.finish();
+        for line in compiled.journal.trace.iter().flatten().filter(|_| !quiet) {
+            say(&format!("{line}\n"));
+        }
+        if self.debug.stop_after.is_some() {
+            print(&ir::print(&compiled.graph))?;
+            return Ok(None);
+        }
+        Ok(Some(compiled))
+    }
+}
+
+impl Target {
+    fn options(&self) -> Result<Options, Vec<Diagnostic>> {
+        let mut forbid = Vec::new();
+        for name in &self.forbid {
+            let wanted = name.to_uppercase();
+            let builtin = Builtin::NAMED.iter().copied().find(|b| b.name() == Some(&wanted));
+            forbid.push(
+                builtin
+                    .ok_or_else(|| vec![Diagnostic::new(USAGE, format!("no builtin is called '{name}'"))])?,
+            );
+        }
+        Ok(Options {
+            limits: Limits { forbid, max_rank: self.max_rank },
+            io_layout: if self.io_layout == "nhwc" { Layout::Nhwc } else { Layout::Nchw },
+            names: if self.names == "forward" { Names::Forward } else { Names::Positional },
+        })
+    }
+}
+
+impl Reading {
+    pub(crate) fn options(&self) -> Result<torch::Options, Vec<Diagnostic>> {
+        let usage = |text: &str, form: &str| {
+            vec![Diagnostic::new(USAGE, format!("'{text}' is not of the form {form}"))]
+        };
+        let mut shapes = Vec::new();
+        for text in &self.shape {
+            let parsed = text.split_once('=').and_then(|(name, sizes)| {
+                let sizes =
+                    sizes.split(',').map(|n| n.trim().parse().ok()).collect::<Option<Vec<usize>>>()?;
+                Some((name.trim().to_string(), sizes))
+            });
+            shapes.push(parsed.ok_or_else(|| usage(text, "INPUT=1,3,256,256"))?);
+        }
+        let mut pins = Vec::new();
+        for text in &self.pin {
+            let parsed = text
+                .split_once('=')
+                .and_then(|(name, n)| Some((name.trim().to_string(), n.trim().parse().ok()?)));
+            pins.push(parsed.ok_or_else(|| usage(text, "s0=1"))?);
+        }
+        Ok(torch::Options {
+            model: self.program.clone(),
+            shapes,
+            pins,
+            source_root: self.source_root.clone(),
+            verify_checksums: self.check_sums,
+        })
+    }
+}
+
+/// Tells the progress of the pipeline, and writes graphs down.
+struct Watch<'a> {
+    progress: RefCell<&'a mut Progress>,
+    dump: Option<PathBuf>,
+    last: String,
+    failure: Option<Diagnostic>,
+}
+
+impl Observer<Op> for Watch<'_> {
+    fn before(&mut self, pass: &str, index: usize, count: usize) {
+        self.progress.borrow_mut().tick(|| format!("{pass} ({} of {count})", index + 1));
+    }
+
+    fn after(&mut self, pass: &str, index: usize, graph: &Graph) {
+        let Some(folder) = &self.dump else { return };
+        let text = ir::print(graph);
+        if text == self.last {
+            return;
+        }
+        let file = folder.join(format!("{index:02}-{}.ir", pass.replace("::", "-")));
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, &text));
+        if let Err(e) = written {
+            self.failure.get_or_insert(Diagnostic::new(UNREADABLE, format!("{}: {e}", file.display())));
+        }
+        self.last = text;
+    }
+}
+
+/// Writes JSON to a file, or to standard output for `-`.
+pub(crate) fn write_json(path: &Path, value: &Value) -> Outcome {
+    let text = format!("{value:#}\n");
+    if path == Path::new("-") {
+        return print(&text);
+    }
+    fs::write(path, text).map_err(|e| vec![Diagnostic::new(UNREADABLE, format!("{}: {e}", path.display()))])
+}

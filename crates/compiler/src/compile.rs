@@ -1,0 +1,95 @@
+//! The pipeline, as a list, and the way from a program to a graph that can be written.
+
+use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
+
+use crate::back::tflite::Interface;
+use crate::front::torch::{Program, import};
+use crate::ops::{Graph, Layout, Op};
+use crate::passes::{Limits, fold, fuse, legalize, lower};
+
+/// What a user may ask of a compilation.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the target can run.
+    pub limits: Limits,
+    /// Whether images at the interface stay as in PyTorch or come with channels last.
+    pub io_layout: Layout,
+    /// Whether the interface is named as applications look it up (`args_0`, `output_0`) or as in PyTorch.
+    pub names: Names,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { limits: Limits::default(), io_layout: Layout::Nchw, names: Names::Positional }
+    }
+}
+
+/// How inputs and outputs are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// `args_0`, `args_1`, … (keyword inputs by their names) and `output_0`, `output_1`, …
+    Positional,
+    /// The names of `forward`'s parameters, and of the outputs where PyTorch names them.
+    Forward,
+}
+
+/// A graph that can be written, with what became of the interface.
+pub struct Compiled {
+    /// The graph, every run-time operator of which can be spelled.
+    pub graph: Graph,
+    /// The names of inputs and outputs, in PyTorch's order.
+    pub interface: Interface,
+    /// What the passes remember: firings, decisions, the ledger.
+    pub journal: Journal,
+    /// What the model was saved by: `torch 2.14.1`.
+    pub source: String,
+}
+
+/// The passes in their order.
+pub fn pipeline(options: &Options) -> Pipeline<Op> {
+    Pipeline::new()
+        .then(fold::constants())
+        .expect_stage(Stage::Static)
+        .then(fuse::producers())
+        .then(lower::within(&options.limits))
+        .then(fuse::activations())
+        .then(legalize::within(&options.limits))
+        .expect_stage(Stage::Legal)
+}
+
+/// Compiles a program. Errs with everything that is wrong at the first stage that fails.
+pub fn compile(
+    program: &Program,
+    pipeline: &Pipeline<Op>,
+    options: &Options,
+    mut journal: Journal,
+    observer: &mut dyn Observer<Op>,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut graph = import::import(program)?;
+    journal.warnings.extend(program.warnings.iter().cloned());
+    journal.ledger.extend(program.pins.iter().map(|(symbol, value)| Assumption {
+        kind: "pinned",
+        subject: symbol.to_string(),
+        reason: format!("the sizes asked for make it {value}"),
+    }));
+    pipeline.run(&mut graph, &mut journal, observer)?;
+    let interface = interface(program, options.names);
+    Ok(Compiled { graph, interface, journal, source: format!("torch {}", program.torch_version) })
+}
+
+/// The names that applications look the interface up by.
+fn interface(program: &Program, names: Names) -> Interface {
+    let input = |(i, input): (usize, &crate::front::torch::Input)| match names {
+        Names::Positional if !input.keyword => format!("args_{i}"),
+        _ => input.name.to_string(),
+    };
+    let output = |(i, output): (usize, &crate::front::torch::Output)| match (names, &output.name) {
+        (Names::Forward, Some(name)) => name.clone(),
+        _ => format!("output_{i}"),
+    };
+    Interface {
+        key: "serving_default".into(),
+        inputs: program.inputs.iter().enumerate().map(input).collect(),
+        outputs: program.outputs.iter().enumerate().map(output).collect(),
+    }
+}

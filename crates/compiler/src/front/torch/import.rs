@@ -1,0 +1,161 @@
+//! A functional program of ATen calls as a graph of our operators.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use ir::{Diagnostic, Operator, ValueId};
+
+use super::Program;
+use super::decompose::{self, Builder};
+use crate::dialect::aten::{self, Malformed};
+use crate::ops::{CATALOG, Entry, Graph};
+
+ir::codes! {
+    /// No operator of ours computes this ATen overload.
+    ///
+    /// Edgewright converts a model exactly or not at all, so an operator that it does not know stops it. All such
+    /// operators of a model are reported in one run. `edgewright ops` lists what is known. Operators whose results
+    /// nothing reads do not count.
+    UNSUPPORTED_OPERATOR = "unsupported-operator", Unsupported;
+
+    /// An ATen overload is known, but not with these arguments.
+    ///
+    /// The message says which argument or dtype is not taken.
+    UNSUPPORTED_FORM = "unsupported-form", Unsupported;
+}
+
+/// The graph that computes what the program computes. Errs with every call that is not supported, alike ones
+/// grouped.
+pub fn import(program: &Program) -> Result<Graph, Vec<Diagnostic>> {
+    let mut importer = Importer {
+        graph: Graph::new("forward", program.origins.clone()),
+        values: IndexMap::new(),
+        groups: IndexMap::new(),
+    };
+    for input in &program.inputs {
+        let id = importer.graph.add_input(&input.name, input.ty.clone());
+        importer.values.insert(input.name.clone(), id);
+    }
+    for (name, constant) in &program.constants {
+        let id = importer.graph.add_constant(&constant.name, constant.data.clone());
+        importer.values.insert(name.clone(), id);
+    }
+    for call in &program.calls {
+        importer.call(call);
+    }
+    if !importer.groups.is_empty() {
+        return Err(importer.groups.into_values().collect());
+    }
+    let mut outputs = Vec::new();
+    for output in &program.outputs {
+        match importer.values.get(&output.tensor) {
+            Some(&id) => outputs.push(id),
+            None => return Err(vec![Diagnostic::bug(format!("nothing makes the output {}", output.tensor))]),
+        }
+    }
+    let mut graph = importer.graph;
+    graph.set_outputs(outputs);
+    graph.sweep();
+    Ok(graph)
+}
+
+struct Importer {
+    graph: Graph,
+    /// What each tensor of the program has become.
+    values: IndexMap<Arc<str>, ValueId>,
+    /// What is wrong, by its message.
+    groups: IndexMap<String, Diagnostic>,
+}
+
+impl Importer {
+    /// Adds what a call computes. One that is not supported is noted, and its results stand as inputs, so that
+    /// the calls behind it are looked at too.
+    fn call(&mut self, call: &aten::Call) {
+        let results = match self.convert(call) {
+            Ok(values) => values,
+            Err(d) => {
+                let key = format!("{}{:?}", d.message, d.notes);
+                let group = self.groups.entry(key).or_insert(d);
+                *group = group.clone().at(&self.graph.origins, call.origin);
+                Vec::new()
+            }
+        };
+        for (i, tensor) in call.results.iter().enumerate() {
+            let Some(tensor) = tensor else { continue };
+            let id = match results.get(i) {
+                Some(&id) => id,
+                None => self.graph.add_input(&tensor.name, tensor.ty.clone()),
+            };
+            self.values.insert(tensor.name.clone(), id);
+        }
+    }
+
+    fn convert(&mut self, call: &aten::Call) -> Result<Vec<ValueId>, Diagnostic> {
+        let before = self.graph.next_value();
+        let refused = |why: Malformed| Diagnostic::new(UNSUPPORTED_FORM, why.0);
+        let results = if let Some(row) = decompose::row(&call.target) {
+            let mut builder = Builder { graph: &mut self.graph, values: &self.values, call };
+            row(&mut builder).map_err(refused)?
+        } else if let Some(entry) = entry(&call.target) {
+            self.single(entry, call).map_err(refused)?
+        } else {
+            return Err(unknown(call));
+        };
+        for (i, (&id, tensor)) in results.iter().zip(&call.results).enumerate() {
+            let Some(tensor) = tensor else { continue };
+            let found = self.graph.ty(id);
+            if *found != tensor.ty {
+                let message = format!(
+                    "result {i} of {} is read as {found}, but PyTorch recorded {}",
+                    call.target, tensor.ty
+                );
+                return Err(Diagnostic::bug(message));
+            }
+            if id.index() >= before && self.graph.value(id).name != *tensor.name {
+                self.graph.rename(id, &tensor.name);
+            }
+        }
+        Ok(results)
+    }
+
+    /// A call that is exactly one operator.
+    fn single(&mut self, entry: &Entry, call: &aten::Call) -> Result<Vec<ValueId>, Malformed> {
+        let aten::Imported { op, inputs } = (entry.from_aten)(call)?;
+        let name = call.results.iter().flatten().next().map_or(op.name(), |t| &t.name).to_string();
+        let inputs: Vec<ValueId> = inputs
+            .into_iter()
+            .map(|operand| match operand {
+                aten::Operand::Tensor(name) => {
+                    *self.values.get(&name).expect("a functional program makes each tensor before it is read")
+                }
+                aten::Operand::Constant(tensor) => self.graph.add_constant(&format!("{name}.1"), tensor),
+            })
+            .collect();
+        self.graph.add_node(op, &inputs, &name, call.origin).map_err(|m| call.malformed(m))
+    }
+}
+
+fn entry(target: &str) -> Option<&'static Entry> {
+    CATALOG.iter().find(|e| e.aten.contains(&target))
+}
+
+fn unknown(call: &aten::Call) -> Diagnostic {
+    let diagnostic = Diagnostic::new(UNSUPPORTED_OPERATOR, format!("{} is not supported", call.target));
+    if !call.target.starts_with("aten.") {
+        return diagnostic.help("replace the custom operator by operators of PyTorch before exporting");
+    }
+    // The nearest overloads of the same operator are often what a user can write instead.
+    let stem = call.target.rsplit_once('.').map_or(&*call.target, |(stem, _)| stem);
+    let mut alike: Vec<&str> =
+        known().filter(|t| t.rsplit_once('.').is_some_and(|(s, _)| s == stem)).collect();
+    alike.sort_unstable();
+    match alike.is_empty() {
+        true => diagnostic.help("write it with operators that `edgewright ops` lists"),
+        false => diagnostic.help(format!("of this operator, {} is supported", alike.join(", "))),
+    }
+}
+
+/// Every ATen overload that is read.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    CATALOG.iter().flat_map(|e| e.aten.iter().copied()).chain(decompose::targets())
+}

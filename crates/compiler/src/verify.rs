@@ -1,0 +1,34 @@
+//! Judging a model: executors run it on recorded inputs, and their outputs are compared with PyTorch's.
+
+mod compare;
+mod metrics;
+
+use ir::{Diagnostic, Tensor};
+
+use crate::evaluate;
+use crate::ops::Graph;
+
+pub use compare::{Bound, OPERATOR, Verdict, WHOLE_MODEL, compare};
+pub use metrics::Metrics;
+
+/// Something that runs a model.
+pub trait Executor {
+    /// What reports call it.
+    fn name(&self) -> String;
+
+    /// The outputs for these inputs, in the order of the signature.
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic>;
+}
+
+/// The embedded evaluator on a graph.
+pub struct Embedded<'g>(pub &'g Graph);
+
+impl Executor for Embedded<'_> {
+    fn name(&self) -> String {
+        "evaluator".into()
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic> {
+        evaluate::run(self.0, inputs)
+    }
+}
