@@ -20,13 +20,16 @@ mod concat;
 mod conv2d;
 mod depthwise_conv2d;
 mod embedding;
+mod flip;
 mod fully_connected;
+mod gather;
 mod group_norm;
 mod layer_norm;
 mod pad;
 mod pool2d;
 mod reshape;
 mod slice;
+mod tile;
 mod transpose;
 mod unary;
 

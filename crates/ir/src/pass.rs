@@ -88,13 +88,14 @@ impl<O: Operator> Pass<O> {
 pub fn rules_pass<O: Operator>(
     name: &'static str,
     summary: &'static str,
-    rules: &'static [Rule<O>],
+    rules: impl Into<Vec<Rule<O>>>,
 ) -> Pass<O> {
+    let rules = rules.into();
     Pass {
         name,
         summary,
         rules: rules.iter().map(|r| r.name).collect(),
-        run: Box::new(move |graph, journal| run_rules(graph, rules, journal).map_err(|d| vec![d])),
+        run: Box::new(move |graph, journal| run_rules(graph, &rules, journal).map_err(|d| vec![d])),
     }
 }
 

@@ -4,13 +4,16 @@
 //! the limits; candidates that need what is forbidden themselves, and cannot be lowered further, are set aside, and
 //! the cheapest that is left is taken. What has none is reported by [`super::legalize`].
 
+mod indexing;
+mod shaping;
+
 use ir::{Diagnostic, Journal, NodeId};
 
 use super::Limits;
 use crate::ops::{Graph, Pass, Patch, Rule, Site};
 
 /// Every family.
-const FAMILIES: &[&[Rule]] = &[];
+const FAMILIES: &[&[Rule]] = &[indexing::RULES, shaping::RULES];
 
 /// Expands what the target cannot run.
 pub fn within(limits: &Limits) -> Pass {

@@ -4,6 +4,7 @@
 //! layout: where a transpose stands, [`super::layout`] has said.
 
 mod axes;
+mod copies;
 mod elements;
 mod parts;
 
@@ -36,6 +37,10 @@ const RULES: &[Rule] = ir::rules![
     parts::concat_of_one,
     parts::merge_concats,
     parts::slice_of_concat,
+    copies::concat_of_neighbours,
+    copies::drop_single_tile,
+    copies::flip_back,
+    copies::gather_of_a_run,
     elements::drop_identity_cast,
     elements::merge_casts,
     elements::drop_factor_of_one,

@@ -8,6 +8,7 @@ mod arithmetic;
 mod creation;
 mod indexing;
 mod joining;
+mod lookup;
 mod shaping;
 
 use std::sync::Arc;
@@ -31,8 +32,15 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 
 /// Every row with the overloads that it reads.
-const TABLES: &[&[(&[&str], Row)]] =
-    &[activation::ROWS, arithmetic::ROWS, creation::ROWS, indexing::ROWS, joining::ROWS, shaping::ROWS];
+const TABLES: &[&[(&[&str], Row)]] = &[
+    activation::ROWS,
+    arithmetic::ROWS,
+    creation::ROWS,
+    indexing::ROWS,
+    joining::ROWS,
+    lookup::ROWS,
+    shaping::ROWS,
+];
 
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {

@@ -5,7 +5,7 @@ use ir::ValueId;
 use super::joining::joined;
 use super::{Builder, Row};
 use crate::dialect::aten::Malformed;
-use crate::ops::Slice;
+use crate::ops::{Order, Slice, Transpose};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.select.int"], select),
@@ -40,6 +40,8 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.dsplit.array"], |b| split_at(b, 2)),
     (&["aten.unbind.int"], unbind),
     (&["aten.roll.default"], roll),
+    (&["aten.diagonal.default"], diagonal),
+    (&["aten.diagonal_scatter.default"], diagonal_scatter),
     (&["aten.copy.default"], copy),
     (&["aten.select_scatter.default"], select_scatter),
     (&["aten.slice_scatter.default"], slice_scatter),
@@ -64,8 +66,14 @@ pub(super) fn part(
     b.add(slice, &[value])
 }
 
+/// The number of elements of a tensor of these sizes.
+pub(super) fn product(b: &Builder<'_>, sizes: &[usize]) -> Result<usize, Malformed> {
+    let product = sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+    product.ok_or_else(|| b.call.malformed(format!("{sizes:?} is too large")))
+}
+
 /// An index of an axis of `size` places, counted from the front.
-fn place(b: &Builder<'_>, index: i64, size: usize) -> Result<usize, Malformed> {
+pub(super) fn place(b: &Builder<'_>, index: i64, size: usize) -> Result<usize, Malformed> {
     let counted = if index < 0 { index.saturating_add(size as i64) } else { index };
     usize::try_from(counted)
         .ok()
@@ -151,7 +159,8 @@ fn roll(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     let flat = axes.is_empty();
     let mut rolled = value;
     if flat {
-        rolled = b.reshape(value, &[sizes.iter().product()])?;
+        let count = product(b, &sizes)?;
+        rolled = b.reshape(value, &[count])?;
         axes = vec![0];
     }
     if axes.len() != shifts.len() {
@@ -248,4 +257,63 @@ fn replaced(
     let woven = b.reshape(woven, &flat)?;
     let last = part(b, source, axis, count - 1, 1)?;
     joined(b, &[head, woven, last, tail], axis)
+}
+
+/// A diagonal of two axes, which stand last and are one: every `step`-th place from `start` on.
+struct Diagonal {
+    order: Order,
+    /// The sizes with the two axes as one.
+    flat: Vec<usize>,
+    start: usize,
+    step: usize,
+    count: usize,
+}
+
+impl Diagonal {
+    fn of(b: &Builder<'_>, sizes: &[usize]) -> Result<Self, Malformed> {
+        let rank = sizes.len();
+        let (one, two) = (b.call.axis("dim1", rank)?, b.call.axis("dim2", rank)?);
+        let others = (0..rank).filter(|&a| a != one && a != two);
+        let order = Order::new(others.clone().chain([one, two]).collect()).map_err(|m| Malformed(m.0))?;
+        let (rows, columns, offset) = (sizes[one], sizes[two], b.call.int("offset")?);
+        let away = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+        let (down, right) = if offset < 0 { (away, 0) } else { (0, away) };
+        let count = rows.saturating_sub(down).min(columns.saturating_sub(right));
+        // A diagonal of no places may begin anywhere.
+        let places = product(b, &[rows, columns])?;
+        let start = if count == 0 { 0 } else { down * columns + right };
+        let flat = others.map(|a| sizes[a]).chain([places]).collect();
+        Ok(Diagonal { order, flat, start, step: columns + 1, count })
+    }
+
+    fn flattened(&self, b: &mut Builder<'_>, value: ValueId) -> Result<ValueId, Malformed> {
+        let value = b.add(Transpose { order: self.order.clone() }, &[value])?;
+        b.reshape(value, &self.flat)
+    }
+}
+
+fn diagonal(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let of = Diagonal::of(b, &b.sizes(value)?)?;
+    let flat = of.flattened(b, value)?;
+    let last = of.flat.len() - 1;
+    let mut slice = Slice::along(&of.flat, last, of.start, of.count);
+    slice.step[last] = of.step;
+    Ok(vec![b.add(slice, &[flat])?])
+}
+
+/// A diagonal replaced.
+fn diagonal_scatter(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (value, source) = (b.tensor("self")?, b.tensor("src")?);
+    let sizes = b.sizes(value)?;
+    let of = Diagonal::of(b, &sizes)?;
+    let flat = of.flattened(b, value)?;
+    let last = of.flat.len() - 1;
+    let mut written = of.flat.clone();
+    written[last] = of.count;
+    let source = b.cast(source, b.ty(value).dtype)?;
+    let source = super::shaping::expanded(b, source, &written)?;
+    let flat = replaced(b, flat, source, last, of.start, of.step)?;
+    let woven = b.reshape(flat, &of.order.apply(&sizes))?;
+    Ok(vec![b.add(Transpose { order: of.order.inverse() }, &[woven])?])
 }

@@ -2,9 +2,10 @@
 
 use ir::ValueId;
 
+use super::indexing::product;
 use super::{Builder, Row};
 use crate::dialect::aten::Malformed;
-use crate::ops::BroadcastTo;
+use crate::ops::{BroadcastTo, Tile};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.broadcast_to.default", "aten.expand.default", "aten.expand_as.default"], |b| {
@@ -18,6 +19,8 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     }),
     (&["aten.meshgrid.default"], |b| meshgrid(b, "ij")),
     (&["aten.meshgrid.indexing"], |b| meshgrid(b, b.call.text("indexing")?)),
+    (&["aten.repeat.default"], |b| repeat(b, "repeats")),
+    (&["aten.tile.default"], |b| repeat(b, "dims")),
     (&["aten.repeat_interleave.self_int"], repeat_interleave),
 ];
 
@@ -47,7 +50,7 @@ fn meshgrid(b: &mut Builder<'_>, indexing: &str) -> Result<Vec<ValueId>, Malform
     for (index, tensor) in tensors.into_iter().enumerate() {
         let value = b.value(tensor);
         let mut along = vec![1; rank];
-        along[if swap && index < 2 { 1 - index } else { index }] = b.sizes(value)?.iter().product();
+        along[if swap && index < 2 { 1 - index } else { index }] = product(b, &b.sizes(value)?)?;
         let value = b.reshape(value, &along)?;
         results.push(expanded(b, value, &recorded(b, index)?)?);
     }
@@ -62,7 +65,7 @@ fn repeat_interleave(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     let axis = match b.call.optional_int("dim")? {
         Some(_) => b.call.axis("dim", sizes.len())?,
         None => {
-            sizes = vec![sizes.iter().product()];
+            sizes = vec![product(b, &sizes)?];
             value = b.reshape(value, &sizes)?;
             0
         }
@@ -76,4 +79,23 @@ fn repeat_interleave(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         .checked_mul(times)
         .ok_or_else(|| b.call.malformed(format!("repeats {} elements {times} times", sizes[axis])))?;
     Ok(vec![b.reshape(repeated, &sizes)?])
+}
+
+/// The tensor whole several times along each axis, new axes first: a broadcast where only sizes of one repeat.
+fn repeat(b: &mut Builder<'_>, argument: &str) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let (mut sizes, given) = (b.sizes(value)?, b.call.ints(argument)?);
+    let repeats: Result<Vec<usize>, _> = given.iter().map(|&n| usize::try_from(n)).collect();
+    let mut repeats =
+        repeats.map_err(|_| b.call.malformed(format!("'{argument}' is {given:?}, below zero")))?;
+    let rank = sizes.len().max(repeats.len());
+    sizes.splice(0..0, vec![1; rank - sizes.len()]);
+    repeats.splice(0..0, vec![1; rank - repeats.len()]);
+    if sizes.iter().zip(&repeats).all(|(&size, &times)| size == 1 || times == 1) {
+        let repeated: Vec<usize> =
+            sizes.iter().zip(&repeats).map(|(&a, &b)| if a == 1 { b } else { a }).collect();
+        return Ok(vec![expanded(b, value, &repeated)?]);
+    }
+    let value = b.reshape(value, &sizes)?;
+    Ok(vec![b.add(Tile { repeats }, &[value])?])
 }

@@ -1,0 +1,64 @@
+//! Copies that no one needs.
+
+use super::instead;
+use crate::ops::{Concat, Flip, Gather, Patch, Reshape, Site, Slice, Tile};
+
+/// `concat(slice(x) { a .. b }, slice(x) { b .. c }, y)  =>  concat(slice(x) { a .. c }, y)`
+pub(super) fn concat_of_neighbours(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Concat { axis } = at.op()?;
+    for index in 1..at.inputs().len() {
+        let (Some(left), Some(right)) = (at.producer(index - 1), at.producer(index)) else { continue };
+        let (Some(a), Some(b)) = (left.op::<Slice>(), right.op::<Slice>()) else { continue };
+        let mut joined = a.clone();
+        joined.sizes[axis] += b.sizes[axis];
+        let mut other = b.clone();
+        (other.start[axis], other.sizes[axis]) = (a.start[axis], joined.sizes[axis]);
+        let follows = b.start[axis] == a.start[axis] + a.sizes[axis].saturating_mul(a.step[axis]);
+        if left.input(0) != right.input(0) || other != joined || !follows {
+            continue;
+        }
+        let mut patch = at.patch();
+        patch.consume(&left);
+        patch.consume(&right);
+        let joined = patch.try_add(joined, [left.input(0)?]).ok()?;
+        let mut inputs = at.inputs().to_vec();
+        inputs.splice(index - 1..=index, [joined]);
+        let result = patch.add(Concat { axis }, inputs);
+        return Some(patch.replace(at.output(), result));
+    }
+    None
+}
+
+/// `flip(flip(x))  =>  x`, along one axis
+pub(super) fn flip_back(at: Site<'_>) -> Option<Patch<'_>> {
+    let outer: &Flip = at.op()?;
+    let below = at.producer(0)?;
+    let inner: &Flip = below.op()?;
+    (outer == inner).then(|| instead(at, below.input(0)?))?
+}
+
+/// `gather(x, [a, a + s, a + 2s, …])  =>  reshape(slice(x) { a + s·i })`
+pub(super) fn gather_of_a_run(at: Site<'_>) -> Option<Patch<'_>> {
+    let op: &Gather = at.op()?;
+    let indices = at.constant(1)?.inline()?.to_i64s();
+    let indices: Vec<i128> = indices.into_iter().map(i128::from).collect();
+    let (&first, rest) = indices.split_first()?;
+    let step = rest.first().map_or(1, |second| second - first);
+    let run = step > 0 && indices.iter().zip(0..).all(|(&index, i)| index == first + i * step);
+    if op.batch > 0 || !run {
+        return None;
+    }
+    let sizes = at.input_ty(0)?.sizes().ok()?;
+    let mut slice = Slice::along(&sizes, op.axis, usize::try_from(first).ok()?, indices.len());
+    slice.step[op.axis] = usize::try_from(step).ok()?;
+    let mut patch = at.patch();
+    let taken = patch.try_add(slice, [at.input(0)?]).ok()?;
+    let shaped = patch.add(Reshape { sizes: at.output_ty().sizes().ok()? }, [taken]);
+    Some(patch.replace(at.output(), shaped))
+}
+
+/// `tile(x) { 1, 1, … }  =>  x`
+pub(super) fn drop_single_tile(at: Site<'_>) -> Option<Patch<'_>> {
+    let op: &Tile = at.op()?;
+    op.repeats.iter().all(|&n| n == 1).then(|| instead(at, at.input(0)?))?
+}
