@@ -5,6 +5,7 @@ import pathlib
 import zlib
 
 import torch
+from torch.utils import _pytree as pytree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -15,14 +16,16 @@ class Case:
     name: the fixture's file name; kebab-case, unique in its file.
     model: a function of tensors, or a module (its weights are filled from the case's seed).
     inputs: tensors, or draws such as `randn(2, 3)`, which take their values from the case's seed.
+    core: whether the program is decomposed into core ATen operators before it is saved.
     options: passed on to `torch.export.export`: `dynamic_shapes`, `strict`.
     """
 
-    def __init__(self, name, model, *inputs, **options):
+    def __init__(self, name, model, *inputs, core=False, **options):
         caller = inspect.currentframe().f_back
         self.name = name
         self.model = model
         self.inputs = inputs
+        self.core = core
         self.options = options
         self.file = pathlib.Path(caller.f_code.co_filename).resolve().relative_to(ROOT).as_posix()
         self.line = caller.f_lineno
@@ -32,7 +35,7 @@ class Case:
         generator = torch.Generator().manual_seed(zlib.crc32(f"{self.file} {self.name}".encode()))
         module = self.model if isinstance(self.model, torch.nn.Module) else Function(self.model)
         fill(module, generator)
-        inputs = tuple(given(generator) if isinstance(given, Draw) else given for given in self.inputs)
+        inputs = pytree.tree_map(lambda given: given(generator) if isinstance(given, Draw) else given, self.inputs)
         return module.eval(), inputs
 
 

@@ -85,7 +85,9 @@ def export(case):
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = pathlib.Path(folder, f"{case.name}.pt2")
-        edgewright.export(module, inputs, path, source_root=ROOT, **case.options)
+        program = edgewright.export(module, inputs, path, source_root=ROOT, **case.options)
+        if case.core:
+            torch.export.save(program.run_decompositions(), path)
         return {
             path.name: repacked(path, case),
             f"{case.name}.safetensors": path.with_suffix(".safetensors").read_bytes(),

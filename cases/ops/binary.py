@@ -62,4 +62,9 @@ CASES = [
     Case("maximum-ties", torch.maximum, ties(4, 4), ties(4, 4)),
     Case("maximum-integers", torch.maximum, integers(2, 3), integers(3)),
     Case("clamp-tensor", torch.clamp, randn(4, 4), randn(4, scale=0.1), uniform(4)),
+    Case("min-of-two", lambda x, y: torch.min(x, y), randn(2, 3), randn(3)),
+    Case("addcmul", torch.addcmul, randn(2, 3), randn(2, 3), randn(3)),
+    Case("addcmul-factor", lambda x, y, z: torch.addcmul(x, y, z, value=0.5), randn(2, 3), randn(2, 3), randn(3)),
+    Case("addcdiv", lambda x, y, z: torch.addcdiv(x, y, z, value=0.5), randn(2, 3), randn(2, 3), uniform(3, low=0.5)),
+    Case("lerp", lambda x, y: torch.lerp(x, y, 0.3), randn(2, 3), randn(2, 3)),
 ]

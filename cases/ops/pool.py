@@ -41,4 +41,8 @@ CASES = [
     Case("adaptive-average-larger", nn.AdaptiveAvgPool2d(5), randn(1, 2, 3, 3)),
     Case("adaptive-average-one-axis-kept", nn.AdaptiveAvgPool2d((None, 1)), randn(1, 3, 4, 5)),
     Case("adaptive-max", nn.AdaptiveMaxPool2d(3), randn(1, 3, 8, 7)),
+    Case("max-3d", nn.MaxPool3d(2), randn(1, 2, 4, 4, 6)),
+    Case("average-3d", nn.AvgPool3d((1, 2, 2)), randn(1, 2, 3, 4, 6)),
+    Case("adaptive-average-3d", nn.AdaptiveAvgPool3d(1), randn(1, 2, 3, 4, 5)),
+    Case("adaptive-average-1d", nn.AdaptiveAvgPool1d(1), randn(2, 3, 5)),
 ]

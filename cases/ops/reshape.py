@@ -20,4 +20,5 @@ CASES = [
     Case("integers", lambda x: x.view(6), integers(2, 3)),
     Case("view-as", lambda x, y: x.view_as(y) + y, randn(6), randn(2, 3)),
     Case("contiguous", lambda x: x.transpose(0, 1).contiguous().view(6), randn(2, 3)),
+    Case("reshape-as", lambda x, y: x.reshape_as(y) + y, randn(6), randn(2, 3)),
 ]

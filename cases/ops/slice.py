@@ -26,6 +26,8 @@ CASES = [
     Case("flip", lambda x: x.flip(-1, 0), randn(2, 3, 4)),
     Case("roll", lambda x: x.roll((1, -2), dims=(1, 2)), randn(1, 3, 5, 2)),
     Case("triangle", lambda x: x.tril(), randn(4, 4)),
+    Case("tensor-split", lambda x: x.tensor_split((1, 4), dim=1), randn(2, 5, 3)),
+    Case("sliding", lambda x: x.unfold(1, 3, 2), randn(2, 7)),
     Case("write-slice", lambda x: write_slice(x), randn(3, 4)),
     Case("write-select", lambda x: write_select(x), randn(3, 4)),
 ]

@@ -17,6 +17,7 @@ CASES = [
     Case("rank-5", lambda x: x.permute(0, 3, 1, 4, 2), randn(1, 2, 3, 4, 5)),
     Case("rank-6-windows", lambda x: windows(x), randn(1, 4, 6, 3)),
     Case("shuffle-channels", lambda x: x.view(1, 2, 3, 4, 5).transpose(1, 2).reshape(1, 6, 4, 5), randn(1, 6, 4, 5)),
+    Case("swap-axes", lambda x: x.swapaxes(0, 2), randn(2, 3, 4)),
     Case("then-linear", lambda x, w: F.linear(x.transpose(1, 2), w), randn(2, 3, 4), randn(5, 3)),
 ]
 
