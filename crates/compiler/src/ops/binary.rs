@@ -244,10 +244,7 @@ impl Definition for Binary {
         region: &Region,
         fetch: Fetch<'_>,
     ) -> Option<io::Result<Tensor>> {
-        match broadcast::fetch(inputs, region, fetch) {
-            Ok(slabs) => Some(Ok(self.evaluate(&slabs.iter().collect::<Vec<_>>())?.remove(0))),
-            Err(error) => Some(Err(error)),
-        }
+        elementwise::region(self, inputs, region, fetch)
     }
 
     fn carry(&self, inputs: &[&TensorType], order: &Order) -> Option<Carried<Self>> {

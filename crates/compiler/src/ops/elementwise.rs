@@ -1,9 +1,12 @@
 //! Loops over the elements of one operand, or of operands that broadcast, without an index per element.
 
-use ir::{DType, Element, Tensor, TensorType};
+use std::cmp::Ordering;
+use std::io;
 
-use super::Order;
-use super::definition::Carried;
+use ir::{DType, Element, Region, Tensor, TensorType};
+
+use super::definition::{Carried, Definition, Fetch};
+use super::{Order, broadcast};
 
 /// Calls `run(at, len, starts, steps)` for runs of a result of sizes `to`, in row-major order: elements
 /// `at .. at + len` read operand `k` at `starts[k]`, `starts[k] + steps[k]`, …, where a step is 0 or 1.
@@ -119,12 +122,6 @@ pub(crate) fn map_integers(input: &Tensor, f: impl Fn(i64) -> i64) -> Tensor {
     Tensor::from_i64s(input.dtype(), input.sizes(), input.to_i64s().into_iter().map(f))
 }
 
-/// Truth about each element of a tensor of reals.
-pub(crate) fn test_reals(input: &Tensor, f: impl Fn(f64) -> bool) -> Tensor {
-    let truths: Vec<bool> = input.to_f64s().into_iter().map(f).collect();
-    Tensor::from_bools(input.sizes(), &truths)
-}
-
 /// A function of two tensors of reals of one dtype that broadcast to the sizes `to`, computed in double precision
 /// and rounded once. For sums, differences, products and quotients that is the same as computing in the dtype.
 pub(crate) fn zip_reals(a: &Tensor, b: &Tensor, to: &[usize], f: impl Fn(f64, f64) -> f64) -> Tensor {
@@ -149,8 +146,167 @@ pub(crate) fn zip_integers(a: &Tensor, b: &Tensor, to: &[usize], f: impl Fn(i64,
     Tensor::from_i64s(a.dtype(), to, out)
 }
 
+/// Each line of reals along one axis changed by `f`, in double precision and rounded once. `None` for other dtypes.
+pub(crate) fn along(input: &Tensor, axis: usize, f: impl FnMut(&mut [f64])) -> Option<Vec<Tensor>> {
+    if !is_real(input.dtype()) {
+        return None;
+    }
+    let mut values = input.to_f64s();
+    each_line(&mut values, input.sizes(), axis, f);
+    Some(vec![Tensor::from_f64s(input.dtype(), input.sizes(), values)])
+}
+
+/// Each line of integers along one axis changed by `f`, wrapped to their dtype.
+pub(crate) fn along_integers(input: &Tensor, axis: usize, f: impl FnMut(&mut [i64])) -> Option<Vec<Tensor>> {
+    let mut values = input.to_i64s();
+    each_line(&mut values, input.sizes(), axis, f);
+    Some(vec![Tensor::from_i64s(input.dtype(), input.sizes(), values)])
+}
+
+/// Calls `f` with each line along one axis, in the order of what is left without it; what `f` writes stays.
+pub(crate) fn each_line<T: Copy>(
+    values: &mut [T],
+    sizes: &[usize],
+    axis: usize,
+    mut f: impl FnMut(&mut [T]),
+) {
+    let len = sizes.get(axis).copied().unwrap_or(1);
+    let inner: usize = sizes.iter().skip(axis + 1).product();
+    if values.is_empty() {
+        return;
+    }
+    if inner == 1 {
+        return values.chunks_exact_mut(len).for_each(f);
+    }
+    let mut line = Vec::with_capacity(len);
+    for block in values.chunks_exact_mut(len * inner) {
+        for first in 0..inner {
+            line.clear();
+            line.extend(block[first..].iter().step_by(inner));
+            f(&mut line);
+            block[first..].iter_mut().step_by(inner).zip(&line).for_each(|(slot, &x)| *slot = x);
+        }
+    }
+}
+
+/// For each element of a tensor of sizes `kept`, whose axes are those of `input` or one, what `step` makes of the
+/// elements of `input` that stand there, beginning with `start`.
+pub(crate) fn reduce_reals(
+    input: &Tensor,
+    kept: &[usize],
+    start: f64,
+    step: fn(f64, f64) -> f64,
+) -> Vec<f64> {
+    if input.dtype() == DType::F32 {
+        return reduce(input.as_slice::<f32>(), input.sizes(), kept, start, |total, x| {
+            step(total, f64::from(x))
+        });
+    }
+    reduce(&input.to_f64s(), input.sizes(), kept, start, step)
+}
+
+/// The same of integers.
+pub(crate) fn reduce_integers(
+    input: &Tensor,
+    kept: &[usize],
+    start: i64,
+    step: fn(i64, i64) -> i64,
+) -> Vec<i64> {
+    reduce(&input.to_i64s(), input.sizes(), kept, start, step)
+}
+
+fn reduce<T: Copy, A: Copy>(
+    from: &[T],
+    sizes: &[usize],
+    kept: &[usize],
+    start: A,
+    step: impl Fn(A, T) -> A,
+) -> Vec<A> {
+    let mut totals = vec![start; kept.iter().product()];
+    runs(sizes, [kept], |at, len, [to], [stride]| {
+        let run = &from[at..at + len];
+        match stride {
+            0 => totals[to] = run.iter().fold(totals[to], |total, &x| step(total, x)),
+            _ => totals[to..].iter_mut().zip(run).for_each(|(total, &x)| *total = step(*total, x)),
+        }
+    });
+    totals
+}
+
+/// Truth about the order of the elements of two tensors of one dtype that broadcast to the sizes `to`. `None` for
+/// dtypes whose order is not evaluated.
+pub(crate) fn compare(
+    a: &Tensor,
+    b: &Tensor,
+    to: &[usize],
+    holds: fn(Option<Ordering>) -> bool,
+) -> Option<Tensor> {
+    let mut out = Tensor::zeros(DType::Bool, to);
+    let slots = out.bytes_mut();
+    match a.dtype() {
+        DType::F32 => {
+            fill2(slots, to, operand(a), operand(b), |x: f32, y: f32| u8::from(holds(x.partial_cmp(&y))));
+        }
+        dtype if is_real(dtype) => {
+            let (x, y) = (a.to_f64s(), b.to_f64s());
+            fill2(slots, to, (&x, a.sizes()), (&y, b.sizes()), |x, y| u8::from(holds(x.partial_cmp(&y))));
+        }
+        dtype if is_integer(dtype) || dtype == DType::Bool => {
+            let (x, y) = (a.to_i64s(), b.to_i64s());
+            fill2(slots, to, (&x, a.sizes()), (&y, b.sizes()), |x, y| u8::from(holds(Some(x.cmp(&y)))));
+        }
+        _ => return None,
+    }
+    Some(out)
+}
+
+/// Elements of `yes` where `condition` holds and of `no` elsewhere; all broadcast to the sizes `to`. `None` for
+/// packed elements.
+pub(crate) fn choose(condition: &Tensor, yes: &Tensor, no: &Tensor, to: &[usize]) -> Option<Tensor> {
+    let mut out = Tensor::zeros(yes.dtype(), to);
+    match yes.dtype().bits() {
+        _ if yes.dtype() == DType::I4 => return None,
+        8 => choose_bytes::<1>(&mut out, condition, yes, no, to),
+        16 => choose_bytes::<2>(&mut out, condition, yes, no, to),
+        32 => choose_bytes::<4>(&mut out, condition, yes, no, to),
+        64 => choose_bytes::<8>(&mut out, condition, yes, no, to),
+        _ => choose_bytes::<16>(&mut out, condition, yes, no, to),
+    }
+    Some(out)
+}
+
+fn choose_bytes<const W: usize>(
+    out: &mut Tensor,
+    condition: &Tensor,
+    yes: &Tensor,
+    no: &Tensor,
+    to: &[usize],
+) {
+    let holds = condition.bytes();
+    let (x, y) = (yes.bytes().as_chunks::<W>().0, no.bytes().as_chunks::<W>().0);
+    let slots = out.bytes_mut().as_chunks_mut::<W>().0;
+    runs(to, [condition.sizes(), yes.sizes(), no.sizes()], |at, len, [h, i, j], [dh, di, dj]| {
+        for (k, slot) in slots[at..at + len].iter_mut().enumerate() {
+            *slot = if holds[h + k * dh] != 0 { x[i + k * di] } else { y[j + k * dj] };
+        }
+    });
+}
+
 fn operand<T: Element>(tensor: &Tensor) -> Operand<'_, T> {
     (tensor.as_slice(), tensor.sizes())
+}
+
+/// A box of the result of an elementwise operator, from the boxes of its operands that it reads.
+pub(crate) fn region<T: Definition>(
+    op: &T,
+    inputs: &[&TensorType],
+    region: &Region,
+    fetch: Fetch<'_>,
+) -> Option<io::Result<Tensor>> {
+    match broadcast::fetch(inputs, region, fetch) {
+        Ok(slabs) => Some(Ok(op.evaluate(&slabs.iter().collect::<Vec<_>>())?.remove(0))),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// An elementwise operator on operands stored in another order: all of the result's rank alike, those of one
@@ -170,7 +326,6 @@ pub(crate) fn carried<T>(op: T, inputs: &[&TensorType], order: &Order) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::broadcast;
 
     #[test]
     fn runs_visit_what_broadcasting_says() {

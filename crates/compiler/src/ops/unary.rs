@@ -206,14 +206,11 @@ impl Definition for Unary {
 
     fn evaluate_region(
         &self,
-        _: &[&TensorType],
+        inputs: &[&TensorType],
         region: &Region,
         fetch: Fetch<'_>,
     ) -> Option<io::Result<Tensor>> {
-        match fetch(0, region) {
-            Ok(slab) => Some(Ok(self.evaluate(&[&slab])?.remove(0))),
-            Err(error) => Some(Err(error)),
-        }
+        elementwise::region(self, inputs, region, fetch)
     }
 
     fn carry(&self, _: &[&TensorType], order: &Order) -> Option<Carried<Self>> {
