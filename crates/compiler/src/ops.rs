@@ -21,7 +21,9 @@ mod clamp;
 mod compare;
 mod concat;
 mod conv2d;
+mod conv_transpose2d;
 mod cumsum;
+mod depth_to_space;
 mod depthwise_conv2d;
 mod elu;
 mod embedding;
@@ -34,28 +36,33 @@ mod layer_norm;
 mod leaky_relu;
 mod log_softmax;
 mod logical;
+mod max_pool_indices;
 mod pad;
 mod pool2d;
 mod prelu;
 mod reduce;
 mod reshape;
+mod resize;
 mod slice;
 mod softmax;
 mod softplus;
 mod tile;
 mod transpose;
 mod unary;
-mod where_;
 
+mod where_;
 pub use arg_reduce::Extreme;
 pub use binary::Arithmetic;
+
 pub use catalog::*;
 pub(crate) use definition::{arity, attributes, words};
+pub use depth_to_space::{ChannelOrder, Direction};
 pub use gelu::Approximate;
 pub use order::Order;
 pub use pad::PadMode;
 pub use pool2d::Pooling;
 pub use reduce::Reduction;
+pub use resize::{Interpolation, Tap};
 pub use spatial::{Activation, Layout, Padding, Window};
 
 /// A graph of these operators.
