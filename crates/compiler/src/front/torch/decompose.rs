@@ -32,7 +32,7 @@ pub(crate) struct Builder<'a> {
 pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 
 /// Every row with the overloads that it reads.
-    &[activation::ROWS, arithmetic::ROWS, creation::ROWS, indexing::ROWS, joining::ROWS, shaping::ROWS];
+const TABLES: &[&[(&[&str], Row)]] = &[
     activation::ROWS,
     arithmetic::ROWS,
     creation::ROWS,
@@ -41,8 +41,6 @@ pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
     lookup::ROWS,
     shaping::ROWS,
 ];
-const TABLES: &[&[(&[&str], Row)]] =
-const TABLES: &[&[(&[&str], Row)]] = &[
 
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {
