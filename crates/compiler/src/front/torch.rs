@@ -134,12 +134,14 @@ fn assemble(
         .iter()
         .filter_map(|(name, source)| Some((name.clone(), payloads.stored(&source.fqn)?)))
         .collect();
-    let functional = functionalize::functionalize(straight, &stored)?;
+    let functional = functionalize::functionalize(straight, &stored);
     let outputs = interface.outputs(&functional.outputs, &mut warnings);
     let results: Vec<Arc<str>> = outputs.iter().map(|o| o.tensor.clone()).collect();
     let live = live::reduce(functional.steps, &results, &functional.origins);
 
     let mut errors = live.errors;
+    functional.errors.into_iter().for_each(|error| live::group(&mut errors, error));
+    errors.extend(interface.open_outputs(&functional.outputs));
     let changed = interface.changed(&functional.outputs);
     let writes = live::Writes { written: &functional.written, changed: &changed, sources: &sources };
     live::check_writes(&writes, &live.names, &functional.origins, &mut errors, &mut warnings);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic, FileRange, Storage, Tensor};
 use serde::de::DeserializeOwned;
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::code::{CANNOT_READ, INVALID_ARCHIVE, NOT_A_PROGRAM, OLD_ARCHIVE, WHICH_MODEL};
@@ -20,6 +21,9 @@ const LARGEST_JSON: u64 = 2 << 30;
 
 /// The largest tensor that repeats its stored elements (with strides of 0), in bytes.
 const LARGEST_REPEATED: u64 = 4 << 30;
+
+/// A PyTorch archive begins with the file; looking for another beginning finds false ones.
+const FROM_THE_START: Config = Config { archive_offset: ArchiveOffset::Known(0) };
 
 /// The schema's major version that this module reads.
 const SCHEMA: i64 = 8;
@@ -52,7 +56,8 @@ impl Archive {
         let file = File::open(path)
             .map_err(|e| Diagnostic::new(CANNOT_READ, format!("{shown} cannot be opened: {e}")))?;
         let length = file.metadata().map(|m| m.len()).unwrap_or(0);
-        let mut zip = ZipArchive::new(&file).map_err(|e| not_a_zip(&file, length, &e))?;
+        let mut zip =
+            ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| not_a_zip(&file, length, &e))?;
 
         let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
         let root = root_of(&names)?;

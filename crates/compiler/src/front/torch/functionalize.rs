@@ -29,19 +29,18 @@ pub(super) struct Functional {
     pub(super) written: Vec<(Arc<str>, OriginId)>,
     /// Where the calls come from.
     pub(super) origins: Origins,
+    /// Every read of a tensor whose contents cannot be known.
+    pub(super) errors: Vec<Diagnostic>,
 }
 
 /// Replaces every write. `shared` tells which inputs lie in the same stored bytes, by equal texts.
-/// Errs with every read of a tensor whose contents cannot be known.
-pub(super) fn functionalize(
-    straight: Straight,
-    shared: &IndexMap<Arc<str>, String>,
-) -> Result<Functional, Vec<Diagnostic>> {
+pub(super) fn functionalize(straight: Straight, shared: &IndexMap<Arc<str>, String>) -> Functional {
     let mut state = Functionalizer {
         storages: Vec::new(),
         handles: Vec::new(),
         names: IndexMap::new(),
         taken: straight.memory.keys().cloned().collect(),
+        counts: IndexMap::new(),
         memory: straight.memory,
         origins: straight.origins,
         steps: Vec::new(),
@@ -60,11 +59,8 @@ pub(super) fn functionalize(
         state.step(step);
     }
     let outputs = straight.outputs.into_iter().map(|output| state.current(output)).collect();
-    if !state.errors.is_empty() {
-        return Err(state.errors);
-    }
     let written = state.storages.iter().filter_map(|s| Some((s.input.clone()?, s.written_by?))).collect();
-    Ok(Functional { steps: state.steps, outputs, written, origins: state.origins })
+    Functional { steps: state.steps, outputs, written, origins: state.origins, errors: state.errors }
 }
 
 /// Memory that one or more tensors look at.
@@ -97,6 +93,8 @@ struct Functionalizer {
     /// What the program's names look at.
     names: IndexMap<Arc<str>, usize>,
     taken: IndexSet<Arc<str>>,
+    /// The number of the next fresh name of a stem.
+    counts: IndexMap<Arc<str>, usize>,
     memory: IndexMap<Arc<str>, Memory>,
     origins: Origins,
     steps: Vec<Step>,
@@ -178,12 +176,17 @@ impl Functionalizer {
         value
     }
 
-    /// A name that is not taken: `name.1`, `name.2` and so on.
+    /// A name that is not taken: `name.1`, `name.2` and so on, also for `name.1`.
     fn fresh(&mut self, name: &str) -> Arc<str> {
-        (1..)
-            .map(|i| Arc::from(format!("{name}.{i}")))
-            .find(|name: &Arc<str>| self.taken.insert(name.clone()))
-            .expect("there is no end to the numbers")
+        // Names of the exporter have no dot.
+        let name = name.split('.').next().unwrap_or(name);
+        let from = *self.counts.get(name).unwrap_or(&1);
+        let (count, fresh) = (from..)
+            .map(|i| (i, Arc::from(format!("{name}.{i}"))))
+            .find(|(_, name): &(usize, Arc<str>)| self.taken.insert(name.clone()))
+            .expect("there is no end to the numbers");
+        self.counts.insert(name.into(), count + 1);
+        fresh
     }
 
     /// An argument with the current contents of its tensors.

@@ -189,10 +189,13 @@ impl Inliner<'_> {
         for node in &graph.nodes {
             let target = node.target.strip_prefix("torch.ops.").unwrap_or(&node.target);
             let name = node.name.as_deref().or_else(|| first_output(node)).unwrap_or("");
-            let leaf = self.reader.leaf(&node.metadata, target, name, around);
             if is_assertion(target) {
                 continue;
             }
+            // The exporter leaves no trace on a region's own node, but on those in it.
+            let metadata =
+                if node.metadata.contains_key("stack_trace") { None } else { inner_metadata(node) };
+            let leaf = self.reader.leaf(metadata.unwrap_or(&node.metadata), target, name, around);
             if let Some(region) = Region::of(target, node) {
                 self.region(graph, node, region, scope, &leaf);
             } else if number::is_function(target) {
@@ -479,6 +482,15 @@ fn memory_format(number: i64) -> Result<&'static str, Wrong> {
         4 => Ok("preserve"),
         _ => Err(Wrong::Unknown(format!("is memory format number {number}"))),
     }
+}
+
+/// What the first call in a node's first region tells of its place.
+fn inner_metadata(node: &Node) -> Option<&IndexMap<String, String>> {
+    let graph = node.inputs.iter().find_map(|input| match &input.arg {
+        Written::Graph(graph) => Some(graph),
+        _ => None,
+    })?;
+    graph.nodes.iter().map(|node| &node.metadata).find(|metadata| metadata.contains_key("stack_trace"))
 }
 
 fn name_of(argument: &Written) -> Option<&str> {

@@ -45,7 +45,7 @@ pub(super) fn reduce(steps: Vec<Step>, outputs: &[Arc<str>], origins: &Origins) 
 }
 
 /// Adds a diagnostic, or its place to the one that says the same.
-fn group(errors: &mut Vec<Diagnostic>, diagnostic: Diagnostic) {
+pub(super) fn group(errors: &mut Vec<Diagnostic>, diagnostic: Diagnostic) {
     let same = errors.iter_mut().find(|d| d.code == diagnostic.code && d.message == diagnostic.message);
     let Some(same) = same else { return errors.push(diagnostic) };
     for place in diagnostic.places {

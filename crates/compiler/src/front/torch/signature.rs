@@ -6,7 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 use ir::Diagnostic;
 use serde_json::Value;
 
-use super::code::{CONSTANT_OUTPUT, INVALID_ARCHIVE};
+use super::code::{CONSTANT_OUTPUT, DATA_DEPENDENT, INVALID_ARCHIVE};
 use super::program::{Argument as Written, GraphModule, InputSpec, OutputSpec};
 use super::{Argument, Input, Output, Source, Straight};
 
@@ -131,6 +131,18 @@ impl Interface<'_> {
             }
         }
         outputs
+    }
+
+    /// What is said of results whose sizes depend on data.
+    pub(super) fn open_outputs(&self, results: &[Argument]) -> Vec<Diagnostic> {
+        let open =
+            results.iter().flat_map(Argument::tensors).filter(|tensor| tensor.ty.shape.known().is_none());
+        open.map(|tensor| {
+            let message =
+                format!("the size of output '{}' depends on data: it is {}", tensor.name, tensor.ty);
+            Diagnostic::new(DATA_DEPENDENT, message).help("give a tensor of fixed size, such as a mask")
+        })
+        .collect()
     }
 
     /// The tensors of the module that the graph gives back changed, by name.
