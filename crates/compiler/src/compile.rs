@@ -5,7 +5,7 @@ use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
 use crate::back::tflite::Interface;
 use crate::front::torch::{Program, import};
 use crate::ops::{Graph, Layout, Op};
-use crate::passes::{Limits, fold, fuse, legalize, lower};
+use crate::passes::{Limits, fold, fuse, layout, legalize, lower};
 
 /// What a user may ask of a compilation.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(fuse::producers())
         .then(lower::within(&options.limits))
         .then(fuse::activations())
+        .then(layout::assign(options.io_layout))
         .then(legalize::within(&options.limits))
         .expect_stage(Stage::Legal)
 }
