@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod front;
 pub mod ops;
 pub mod passes;
+pub mod report;
 pub mod verify;
 
 /// The diagnostic codes of this crate.
