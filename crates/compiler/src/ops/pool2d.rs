@@ -55,10 +55,11 @@ impl Pool2d {
     /// The pixels that the window at `at` sees along an axis of `size` pixels.
     fn taps(&self, axis: usize, at: usize, size: usize) -> impl Iterator<Item = usize> + Clone {
         let (start, before) = (at * self.stride[axis], self.padding[axis].before);
-        let step = self.dilation[axis];
-        (0..self.kernel[axis])
-            .filter_map(move |tap| (start + tap * step).checked_sub(before))
-            .filter(move |&p| p < size)
+        let step = self.dilation[axis].max(1);
+        // Counted, not tried: a window of a crafted file may be as long as a number can say.
+        let first = before.saturating_sub(start).div_ceil(step);
+        let end = (size + before).saturating_sub(start).div_ceil(step).min(self.kernel[axis]);
+        (first..end).map(move |tap| start + tap * step - before)
     }
 
     fn compute<T: Real>(&self, x: &Tensor) -> Option<Tensor> {
