@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ir::{Diagnostic, Frame, Leaf, Origin, OriginId, Origins, TensorType, ValueId};
+use ir::{Diagnostic, Frame, Leaf, Operator as _, Origin, OriginId, Origins, TensorType, ValueId};
 use schema::{Kind, Scalar, Value};
 
 use super::{File, Malformed};
@@ -348,9 +348,12 @@ fn says_the_same(imported: &Imported<Op>, node: &Node<'_>) -> Result<(), Illegal
         Operand::Constant(tensor) => Some(tensor.ty()),
         Operand::Absent => None,
     };
-    let types = imported.inputs.iter().map(ty).collect::<Option<Vec<TensorType>>>();
-    let call = types.and_then(|types| imported.op.to_tfl(&types.iter().collect::<Vec<_>>()).ok());
-    let call = call.filter(|call| call.operator == node.operator);
+    let mut call = None;
+    if let Some(types) = imported.inputs.iter().map(ty).collect::<Option<Vec<TensorType>>>() {
+        let types: Vec<&TensorType> = types.iter().collect();
+        imported.op.infer(&types)?; // an operator is only spelled for types that fit it
+        call = imported.op.to_tfl(&types).ok().filter(|call| call.operator == node.operator);
+    }
     for column in node.options.table().map_or(&[][..], |table| table.columns) {
         let exact = column.label.is_some() || matches!(column.kind, Kind::Scalar(Scalar::Bool | Scalar::F32));
         // An operator that is spelled in another way cannot be compared; its activation must not go unnoticed.
