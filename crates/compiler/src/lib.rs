@@ -19,6 +19,7 @@ pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
         front::torch::code::CODES,
         front::torch::import::CODES,
         passes::legalize::CODES,
+        verify::CODES,
     ]
     .into_iter()
     .flatten()

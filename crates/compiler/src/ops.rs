@@ -11,9 +11,9 @@ mod matrix;
 mod moving;
 mod spatial;
 
+mod arg_reduce;
 mod batch_matmul;
 mod batch_norm;
-mod arg_reduce;
 mod binary;
 mod broadcast_to;
 mod cast;

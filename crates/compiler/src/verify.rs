@@ -2,6 +2,7 @@
 
 mod compare;
 mod metrics;
+mod recording;
 
 use ir::{Diagnostic, Tensor};
 
@@ -10,6 +11,8 @@ use crate::ops::Graph;
 
 pub use compare::{Bound, OPERATOR, Verdict, WHOLE_MODEL, compare};
 pub use metrics::Metrics;
+pub(crate) use recording::CODES;
+pub use recording::Recording;
 
 /// Something that runs a model.
 pub trait Executor {

@@ -1,0 +1,117 @@
+//! One run of PyTorch, as it lies beside an archive: inputs, outputs, and how much of them is rounding.
+
+use indexmap::IndexMap;
+use ir::{Constant, DType, Diagnostic, Tensor};
+
+ir::codes! {
+    /// A file of recorded tensors is not that of one run of a model.
+    ///
+    /// It holds `input.0`, `input.1`, … and `output.0`, `output.1`, …, without gaps, and may hold `reference64.0`, …:
+    /// the outputs of the same run in float64. Record it with `edgewright.export` in Python.
+    WRONG_RECORDING = "wrong-recording", Invalid;
+
+    /// A recorded tensor cannot be read.
+    UNREADABLE_RECORDING = "unreadable-recording", Io;
+}
+
+/// What PyTorch was given and what it gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The inputs, in order.
+    pub inputs: Vec<Tensor>,
+    /// The outputs, in order; empty where only inputs were recorded.
+    pub outputs: Vec<Tensor>,
+    /// For each output, the largest difference of PyTorch's float32 from its float64, where that was recorded.
+    pub rounding: Vec<Option<f64>>,
+}
+
+impl Recording {
+    /// Reads `input.N`, `output.N` and `reference64.N`. Errs where there is a gap, a tensor of another name, or a
+    /// tensor whose bytes cannot be read.
+    pub fn read(tensors: &IndexMap<String, Constant>) -> Result<Self, Diagnostic> {
+        let inputs = numbered(tensors, "input")?;
+        let outputs = numbered(tensors, "output")?;
+        let exact = numbered(tensors, "reference64")?;
+        if let Some(other) = tensors
+            .keys()
+            .find(|name| !["input", "output", "reference64"].iter().any(|p| index(name, p).is_some()))
+        {
+            return Err(Diagnostic::new(
+                WRONG_RECORDING,
+                format!("'{other}' is neither an input nor an output"),
+            ));
+        }
+        if !exact.is_empty() && exact.len() != outputs.len() {
+            let message = format!("{} outputs have {} references in float64", outputs.len(), exact.len());
+            return Err(Diagnostic::new(WRONG_RECORDING, message));
+        }
+        let mut rounding = vec![None; outputs.len()];
+        for (i, (output, exact)) in outputs.iter().zip(&exact).enumerate() {
+            if output.sizes() != exact.sizes() || (output.dtype().is_float() && exact.dtype() != DType::F64) {
+                let message = format!("reference64.{i} is {}, output.{i} is {}", exact.ty(), output.ty());
+                return Err(Diagnostic::new(WRONG_RECORDING, message));
+            }
+            rounding[i] = Some(largest_difference(output, exact));
+        }
+        Ok(Recording { inputs, outputs, rounding })
+    }
+}
+
+/// The tensors `PREFIX.0`, `PREFIX.1`, … in order.
+fn numbered(tensors: &IndexMap<String, Constant>, prefix: &str) -> Result<Vec<Tensor>, Diagnostic> {
+    let count = tensors.keys().filter(|name| index(name, prefix).is_some()).count();
+    let read = |i: usize| {
+        let name = format!("{prefix}.{i}");
+        let constant = tensors.get(&name).ok_or_else(|| {
+            Diagnostic::new(WRONG_RECORDING, format!("there are {count} tensors {prefix}.N, but no {name}"))
+        })?;
+        constant
+            .read()
+            .map_err(|e| Diagnostic::new(UNREADABLE_RECORDING, format!("{name} cannot be read: {e}")))
+    };
+    (0..count).map(read).collect()
+}
+
+fn index(name: &str, prefix: &str) -> Option<usize> {
+    name.strip_prefix(prefix)?.strip_prefix('.')?.parse().ok()
+}
+
+/// Over elements that are finite in both: others say nothing about rounding.
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    let differences = a.to_f64s().into_iter().zip(b.to_f64s()).map(|(a, b)| (a - b).abs());
+    differences.filter(|d| d.is_finite()).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(names: &[&str]) -> IndexMap<String, Constant> {
+        names.iter().map(|n| (n.to_string(), Tensor::new(&[2], &[1f32, 2.0]).into())).collect()
+    }
+
+    #[test]
+    fn tensors_are_ordered_by_number_and_not_by_name() {
+        let names: Vec<String> = (0..11).rev().map(|i| format!("input.{i}")).collect();
+        let mut tensors = recorded(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        tensors.insert("input.10".into(), Tensor::new(&[1], &[7i64]).into());
+        let recording = Recording::read(&tensors).unwrap();
+        assert_eq!(recording.inputs.len(), 11);
+        assert_eq!(recording.inputs[10], Tensor::new(&[1], &[7i64]));
+    }
+
+    #[test]
+    fn rounding_is_the_distance_from_float64() {
+        let mut tensors = recorded(&["input.0", "output.0"]);
+        tensors.insert("reference64.0".into(), Tensor::new(&[2], &[1.0, 2.25]).into());
+        assert_eq!(Recording::read(&tensors).unwrap().rounding, [Some(0.25)]);
+    }
+
+    #[test]
+    fn gaps_and_strangers_are_errors() {
+        let why = |names: &[&str]| Recording::read(&recorded(names)).unwrap_err().message;
+        assert_eq!(why(&["input.0", "input.2"]), "there are 2 tensors input.N, but no input.1");
+        assert_eq!(why(&["input.0", "weight"]), "'weight' is neither an input nor an output");
+        assert!(why(&["input.0", "output.0", "reference64.0"]).starts_with("reference64.0 is f32[2]"));
+    }
+}
