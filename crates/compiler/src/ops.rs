@@ -9,6 +9,7 @@ mod convolve;
 mod elementwise;
 mod matrix;
 mod moving;
+mod permute;
 mod spatial;
 
 mod arg_reduce;

@@ -5,7 +5,8 @@ use std::io;
 use ir::{Mismatch, Region, Tensor, TensorType};
 
 use super::definition::{Carried, Definition, Fetch};
-use super::{Order, arity, attributes, broadcast};
+use super::permute::permute;
+use super::{Order, arity, attributes};
 use crate::dialect::tfl::{Builtin, Illegal};
 use crate::dialect::{aten, tfl};
 
@@ -62,24 +63,12 @@ impl Definition for Transpose {
 
     fn evaluate(&self, inputs: &[&Tensor]) -> Option<Vec<Tensor>> {
         let input = inputs[0];
-        let mut strides = vec![1; input.sizes().len()];
-        for axis in (0..strides.len().saturating_sub(1)).rev() {
-            strides[axis] = strides[axis + 1] * input.sizes()[axis + 1];
-        }
-        let sizes = self.order.apply(input.sizes());
-        let mut out = Tensor::zeros(input.dtype(), &sizes);
         let width = input.dtype().bits() / 8;
         if width == 0 {
             return None;
         }
-        let from = input.bytes();
-        for (slot, index) in out
-            .bytes_mut()
-            .chunks_exact_mut(width)
-            .zip(broadcast::strided(&sizes, &self.order.apply(&strides)))
-        {
-            slot.copy_from_slice(&from[index * width..(index + 1) * width]);
-        }
+        let mut out = Tensor::zeros(input.dtype(), &self.order.apply(input.sizes()));
+        permute(input.bytes(), input.sizes(), self.order.axes(), width, out.bytes_mut());
         Some(vec![out])
     }
 
