@@ -16,6 +16,7 @@ fn pass(name: &str) -> Pass {
     match name {
         "layout::assign" => passes::layout::assign(Layout::Nchw),
         "layout::assign(nhwc)" => passes::layout::assign(Layout::Nhwc),
+        "dedupe" => passes::dedupe::equals(),
         "simplify" => passes::simplify::identities(),
         other => panic!("no pass is called {other}"),
     }
