@@ -17,6 +17,8 @@ fn pass(name: &str) -> Pass {
         "layout::assign" => passes::layout::assign(Layout::Nchw),
         "layout::assign(nhwc)" => passes::layout::assign(Layout::Nhwc),
         "dedupe" => passes::dedupe::equals(),
+        "rank(4)" => passes::rank::at_most(4),
+        "rank" => passes::rank::at_most(None),
         "simplify" => passes::simplify::identities(),
         other => panic!("no pass is called {other}"),
     }

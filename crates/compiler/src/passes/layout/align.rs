@@ -8,7 +8,8 @@ pub(super) const RULES: &[Rule] = rules![align_ranks];
 
 /// `f(x, y)  =>  f(x, reshape(y, [1, …, sizes of y]))`, where `f` broadcasts and `y` has fewer axes than the result
 fn align_ranks(at: Site<'_>) -> Option<Patch<'_>> {
-    if !matches!(at.node().op, Op::Binary(_)) {
+    if !matches!(at.node().op, Op::Binary(_) | Op::Compare(_) | Op::Logical(_) | Op::Prelu(_) | Op::Where(_))
+    {
         return None;
     }
     let rank = at.output_ty().rank();

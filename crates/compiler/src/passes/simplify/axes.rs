@@ -75,7 +75,7 @@ pub(super) fn broadcast_of_nothing(at: Site<'_>) -> Option<Patch<'_>> {
 
 /// Does the operator repeat its operands along axes of size 1 by itself?
 pub(super) fn broadcasts(op: &Op) -> bool {
-    matches!(op, Op::Binary(_))
+    matches!(op, Op::Binary(_) | Op::Compare(_) | Op::Logical(_) | Op::Prelu(_) | Op::Where(_))
 }
 
 /// `f(broadcast_to(x), y)  =>  f(x, y)`, where `f` broadcasts by itself to the same sizes

@@ -1,0 +1,191 @@
+//! A permutation of many axes as few permutations of few axes.
+
+use std::collections::VecDeque;
+
+use indexmap::IndexMap;
+
+use crate::ops::Order;
+
+/// One transpose: the sizes that its operand is reshaped to, and the order of these axes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) sizes: Vec<usize>,
+    pub(super) order: Order,
+}
+
+/// More axes than this, after those that stay together are one, are not searched.
+const SEARCHED: usize = 7;
+
+/// The fewest transposes of at most `most` axes that, with reshapes between them, permute a tensor of these sizes;
+/// none where memory does not move. `None` where there are no such steps.
+pub(super) fn steps(sizes: &[usize], order: &Order, most: usize) -> Option<Vec<Step>> {
+    let (sizes, target) = fused(sizes, order);
+    let start: Vec<usize> = (0..sizes.len()).collect();
+    if target == start {
+        return Some(Vec::new());
+    }
+    if sizes.len() <= most {
+        return Some(vec![Step { sizes, order: Order::new(target).ok()? }]);
+    }
+    if sizes.len() > SEARCHED {
+        return None;
+    }
+    let path = search(&start, &target, most)?;
+    path.iter().map(|(from, blocks)| step(&sizes, from, blocks)).collect()
+}
+
+/// The sizes of the runs of axes that stay neighbours in their order, axes of size 1 left out, and the order of these.
+fn fused(sizes: &[usize], order: &Order) -> (Vec<usize>, Vec<usize>) {
+    let axes: Vec<usize> = order.axes().iter().copied().filter(|&a| sizes[a] != 1).collect();
+    let long: Vec<usize> = (0..sizes.len()).filter(|&a| sizes[a] != 1).collect();
+    let follows = |a: usize, b: usize| {
+        long.iter().position(|&l| l == a).map(|i| i + 1) == long.iter().position(|&l| l == b)
+    };
+    let mut runs: Vec<Vec<usize>> = Vec::new();
+    for &axis in &axes {
+        match runs.last_mut() {
+            Some(run) if follows(run[run.len() - 1], axis) => run.push(axis),
+            _ => runs.push(vec![axis]),
+        }
+    }
+    let mut in_place: Vec<usize> = (0..runs.len()).collect();
+    in_place.sort_by_key(|&i| runs[i][0]);
+    let sizes = in_place.iter().map(|&i| runs[i].iter().map(|&a| sizes[a]).product()).collect();
+    let rank_of = |i: usize| in_place.iter().position(|&j| j == i).expect("every run has a place");
+    (sizes, (0..runs.len()).map(rank_of).collect())
+}
+
+/// Blocks of neighbours in their new order.
+type Blocks = Vec<Vec<usize>>;
+
+/// The shortest way from one sequence of axes to another, each step of which moves at most `most` blocks.
+fn search(start: &[usize], target: &[usize], most: usize) -> Option<Vec<(Vec<usize>, Blocks)>> {
+    let mut reached: IndexMap<Vec<usize>, Option<(usize, Blocks)>> = IndexMap::new();
+    reached.insert(start.to_vec(), None);
+    let mut queue = VecDeque::from([0]);
+    while let Some(at) = queue.pop_front() {
+        let from = reached.get_index(at).expect("queued sequences are reached").0.clone();
+        for blocks in moves(&from, most) {
+            let to = blocks.concat();
+            if reached.contains_key(&to) {
+                continue;
+            }
+            let done = to == target;
+            reached.insert(to, Some((at, blocks)));
+            if done {
+                return Some(way(&reached));
+            }
+            queue.push_back(reached.len() - 1);
+        }
+    }
+    None
+}
+
+/// The steps to the sequence that was reached last.
+fn way(reached: &IndexMap<Vec<usize>, Option<(usize, Blocks)>>) -> Vec<(Vec<usize>, Blocks)> {
+    let mut path = Vec::new();
+    let mut at = reached.len() - 1;
+    while let Some((from, blocks)) = &reached[at] {
+        at = *from;
+        let (sequence, _) = reached.get_index(at).expect("a step starts somewhere");
+        path.push((sequence.clone(), blocks.clone()));
+    }
+    path.reverse();
+    path
+}
+
+/// Every new order of every cut into at most `most` blocks.
+fn moves(sequence: &[usize], most: usize) -> Vec<Blocks> {
+    let mut found = Vec::new();
+    for cuts in 1u32..1 << (sequence.len() - 1) {
+        if cuts.count_ones() as usize >= most {
+            continue;
+        }
+        let mut blocks: Blocks = vec![vec![sequence[0]]];
+        for (i, &axis) in sequence.iter().enumerate().skip(1) {
+            match cuts >> (i - 1) & 1 {
+                0 => blocks.last_mut().expect("there is a first block").push(axis),
+                _ => blocks.push(vec![axis]),
+            }
+        }
+        orders(&mut blocks, 0, &mut found);
+    }
+    found
+}
+
+/// Every order of the blocks from index `from` on.
+fn orders(blocks: &mut Blocks, from: usize, found: &mut Vec<Blocks>) {
+    if from + 1 >= blocks.len() {
+        found.push(blocks.clone());
+        return;
+    }
+    for i in from..blocks.len() {
+        blocks[from..=i].rotate_right(1);
+        orders(blocks, from + 1, found);
+        blocks[from..=i].rotate_left(1);
+    }
+}
+
+/// The transpose that puts the axes of `from` into these blocks.
+fn step(sizes: &[usize], from: &[usize], blocks: &Blocks) -> Option<Step> {
+    let place = |block: &Vec<usize>| from.iter().position(|axis| *axis == block[0]);
+    let mut in_place: Vec<&Vec<usize>> = blocks.iter().collect();
+    in_place.sort_by_key(|block| place(block));
+    let order = blocks.iter().map(|b| in_place.iter().position(|p| *p == b)).collect::<Option<Vec<_>>>()?;
+    let sizes = in_place.iter().map(|block| block.iter().map(|&a| sizes[a]).product()).collect();
+    Some(Step { sizes, order: Order::new(order).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use ir::Tensor;
+
+    use super::*;
+    use crate::ops::{Op, Transpose};
+
+    fn transposed(tensor: &Tensor, order: &Order) -> Tensor {
+        Op::from(Transpose { order: order.clone() }).evaluate(&[tensor]).unwrap().remove(0)
+    }
+
+    fn check(sizes: &[usize], order: &[usize], most: usize) -> Option<usize> {
+        let order = Order::new(order.to_vec()).unwrap();
+        let steps = steps(sizes, &order, most)?;
+        let ramp: Vec<i32> = (0..sizes.iter().product::<usize>() as i32).collect();
+        let mut value = Tensor::new(sizes, &ramp);
+        let whole = transposed(&value, &order);
+        for step in &steps {
+            assert!(step.sizes.len() <= most);
+            value = transposed(&value.reshaped(&step.sizes), &step.order);
+        }
+        assert_eq!(value.as_slice::<i32>(), whole.as_slice::<i32>(), "{sizes:?} {order:?}");
+        Some(steps.len())
+    }
+
+    #[test]
+    fn permutations_in_few_axes_move_every_element_to_its_place() {
+        // The window partition, its inverse, and the split of query, key and value are one step.
+        assert_eq!(check(&[2, 3, 4, 5, 6, 7], &[0, 1, 3, 2, 4, 5], 4), Some(1));
+        assert_eq!(check(&[1, 3, 2, 4, 2, 5], &[0, 1, 3, 2, 4, 5], 4), Some(1));
+        assert_eq!(check(&[1, 9, 3, 4, 5], &[2, 0, 3, 1, 4], 4), Some(1));
+        assert_eq!(check(&[1, 3, 1, 4], &[0, 2, 1, 3], 4), Some(0));
+        // Depth to space on channels first.
+        assert_eq!(check(&[2, 3, 2, 2, 4, 5], &[0, 1, 4, 2, 5, 3], 4), Some(2));
+        // None of five axes stays beside another.
+        assert_eq!(check(&[2, 3, 2, 3, 2], &[0, 3, 2, 1, 4], 4), Some(2));
+        assert_eq!(check(&[2, 3, 2, 3, 2, 3, 2], &[6, 4, 2, 0, 5, 3, 1], 4), Some(3));
+        // Two axes can only be rotated.
+        assert_eq!(check(&[2, 3, 4], &[2, 1, 0], 2), None);
+        assert_eq!(check(&[2, 3, 4], &[2, 0, 1], 2), Some(1));
+    }
+
+    #[test]
+    fn every_permutation_of_five_axes_has_steps() {
+        let mut all = Vec::new();
+        orders(&mut (0..5).map(|a| vec![a]).collect(), 0, &mut all);
+        assert_eq!(all.len(), 120);
+        for order in all {
+            assert!(check(&[2, 3, 2, 1, 3], &order.concat(), 3).is_some());
+            assert!(check(&[2, 3, 2, 2, 3], &order.concat(), 4).unwrap() <= 2);
+        }
+    }
+}
