@@ -11,7 +11,7 @@ use crate::dialect::tfl::{self, Builtin, Illegal};
 /// What a row of the table says.
 struct Row {
     name: &'static str,
-    aten: &'static str,
+    aten: &'static [&'static str],
     /// The builtin and the dtypes that its kernel takes (measured on LiteRT 2.3.0, both kernel sets).
     builtin: Option<(Builtin, &'static [DType])>,
     real: fn(f64) -> f64,
@@ -20,7 +20,7 @@ struct Row {
 }
 
 macro_rules! functions {
-    ($($(#[$doc:meta])* $variant:ident: $name:literal, $aten:literal, $builtin:expr, $real:expr, $integer:expr;)*) => {
+    ($($(#[$doc:meta])* $variant:ident: $name:literal, [$($aten:literal),*], $builtin:expr, $real:expr, $integer:expr;)*) => {
         /// A function of each element; the result has the dtype of the input.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Unary { $($(#[$doc])* $variant),* }
@@ -29,10 +29,10 @@ macro_rules! functions {
             /// Every function.
             pub const ALL: &[Unary] = &[$(Unary::$variant),*];
             const ROW_NAMES: &[&str] = &[$($name),*];
-            /// The ATen overload of each function, in the same order.
-            pub const OVERLOADS: &[&str] = &[$($aten),*];
+            /// The ATen overloads of all functions.
+            pub const OVERLOADS: &[&str] = &[$($($aten),*),*];
             const ROWS: &[Row] =
-                &[$(Row { name: $name, aten: $aten, builtin: $builtin, real: $real, integer: $integer }),*];
+                &[$(Row { name: $name, aten: &[$($aten),*], builtin: $builtin, real: $real, integer: $integer }),*];
         }
     };
 }
@@ -41,68 +41,72 @@ const F32: &[DType] = &[DType::F32];
 
 functions! {
     /// `|x|`
-    Abs: "abs", "aten.abs.default", Some((Builtin::ABS, &[DType::F32, DType::I16, DType::I32])),
+    Abs: "abs", ["aten.abs.default", "aten.absolute.default"], Some((Builtin::ABS, &[DType::F32, DType::I16, DType::I32])),
         f64::abs, Some(i64::wrapping_abs);
+    /// The angle whose tangent is `x`
+    Atan: "atan", ["aten.atan.default", "aten.arctan.default"], None, f64::atan, None;
     /// `⌈x⌉`
-    Ceil: "ceil", "aten.ceil.default", Some((Builtin::CEIL, F32)), f64::ceil, None;
+    Ceil: "ceil", ["aten.ceil.default"], Some((Builtin::CEIL, F32)), f64::ceil, None;
     /// `cos x`
-    Cos: "cos", "aten.cos.default", Some((Builtin::COS, F32)), f64::cos, None;
+    Cos: "cos", ["aten.cos.default"], Some((Builtin::COS, F32)), f64::cos, None;
+    /// `2/√π` times the integral of `exp(−t²)` from 0 to `x`
+    Erf: "erf", ["aten.erf.default", "aten.special_erf.default"], None, libm::erf, None;
     /// `eˣ`
-    Exp: "exp", "aten.exp.default", Some((Builtin::EXP, F32)), f64::exp, None;
+    Exp: "exp", ["aten.exp.default"], Some((Builtin::EXP, F32)), f64::exp, None;
     /// `2ˣ`
-    Exp2: "exp2", "aten.exp2.default", None, f64::exp2, None;
+    Exp2: "exp2", ["aten.exp2.default"], None, f64::exp2, None;
     /// `eˣ − 1`, exact near zero
-    Expm1: "expm1", "aten.expm1.default", None, f64::exp_m1, None;
+    Expm1: "expm1", ["aten.expm1.default"], None, f64::exp_m1, None;
     /// `⌊x⌋`
-    Floor: "floor", "aten.floor.default", Some((Builtin::FLOOR, F32)), f64::floor, None;
+    Floor: "floor", ["aten.floor.default"], Some((Builtin::FLOOR, F32)), f64::floor, None;
     /// `min(max(x + 3, 0), 6) / 6`
-    HardSigmoid: "hardsigmoid", "aten.hardsigmoid.default", None, hardsigmoid, None;
+    HardSigmoid: "hardsigmoid", ["aten.hardsigmoid.default"], None, hardsigmoid, None;
     /// `x · min(max(x + 3, 0), 6) / 6`
-    HardSwish: "hardswish", "aten.hardswish.default", Some((Builtin::HARD_SWISH, F32)), hardswish, None;
+    HardSwish: "hardswish", ["aten.hardswish.default"], Some((Builtin::HARD_SWISH, F32)), hardswish, None;
     /// `ln x`
-    Log: "log", "aten.log.default", Some((Builtin::LOG, F32)), f64::ln, None;
+    Log: "log", ["aten.log.default"], Some((Builtin::LOG, F32)), f64::ln, None;
     /// `log₁₀ x`
-    Log10: "log10", "aten.log10.default", None, f64::log10, None;
+    Log10: "log10", ["aten.log10.default"], None, f64::log10, None;
     /// `ln(1 + x)`, exact near zero
-    Log1p: "log1p", "aten.log1p.default", None, f64::ln_1p, None;
+    Log1p: "log1p", ["aten.log1p.default"], None, f64::ln_1p, None;
     /// `log₂ x`
-    Log2: "log2", "aten.log2.default", None, f64::log2, None;
+    Log2: "log2", ["aten.log2.default"], None, f64::log2, None;
     /// `ln(1 / (1 + e⁻ˣ))`
-    LogSigmoid: "log_sigmoid", "aten.log_sigmoid.default", None, |x| x.min(0.0) - (-x.abs()).exp().ln_1p(), None;
+    LogSigmoid: "log_sigmoid", ["aten.log_sigmoid.default"], None, |x| x.min(0.0) - (-x.abs()).exp().ln_1p(), None;
     /// `x · tanh(ln(1 + eˣ))`
-    Mish: "mish", "aten.mish.default", None, mish, None;
+    Mish: "mish", ["aten.mish.default"], None, mish, None;
     /// `−x`
-    Neg: "neg", "aten.neg.default",
+    Neg: "neg", ["aten.neg.default", "aten.negative.default"],
         Some((Builtin::NEG, &[DType::F32, DType::I16, DType::I32, DType::I64])), |x| -x, Some(i64::wrapping_neg);
     /// `1 / x`
-    Reciprocal: "reciprocal", "aten.reciprocal.default", None, f64::recip, None;
+    Reciprocal: "reciprocal", ["aten.reciprocal.default"], None, f64::recip, None;
     /// `max(x, 0)`
-    Relu: "relu", "aten.relu.default", Some((Builtin::RELU, F32)), |x| clamped(x, 0.0, f64::INFINITY), Some(|n| n.max(0));
+    Relu: "relu", ["aten.relu.default"], Some((Builtin::RELU, F32)), |x| clamped(x, 0.0, f64::INFINITY), Some(|n| n.max(0));
     /// `min(max(x, 0), 6)`
-    Relu6: "relu6", "aten.relu6.default", Some((Builtin::RELU6, F32)), |x| clamped(x, 0.0, 6.0), Some(|n| n.clamp(0, 6));
+    Relu6: "relu6", ["aten.relu6.default"], Some((Builtin::RELU6, F32)), |x| clamped(x, 0.0, 6.0), Some(|n| n.clamp(0, 6));
     /// The nearest integer; halves to the even one
-    Round: "round", "aten.round.default", Some((Builtin::ROUND, F32)), f64::round_ties_even, None;
+    Round: "round", ["aten.round.default"], Some((Builtin::ROUND, F32)), f64::round_ties_even, None;
     /// `1 / √x`
-    Rsqrt: "rsqrt", "aten.rsqrt.default", Some((Builtin::RSQRT, F32)), |x| x.sqrt().recip(), None;
+    Rsqrt: "rsqrt", ["aten.rsqrt.default"], Some((Builtin::RSQRT, F32)), |x| x.sqrt().recip(), None;
     /// `1 / (1 + e⁻ˣ)`
-    Sigmoid: "sigmoid", "aten.sigmoid.default", Some((Builtin::LOGISTIC, F32)), sigmoid, None;
+    Sigmoid: "sigmoid", ["aten.sigmoid.default"], Some((Builtin::LOGISTIC, F32)), sigmoid, None;
     /// −1, 0 or 1; 0 of NaN, which is where LiteRT's SIGN gives NaN, so only integers are spelled by it
-    Sign: "sign", "aten.sign.default", Some((Builtin::SIGN, &[DType::I32])),
+    Sign: "sign", ["aten.sign.default", "aten.sgn.default"], Some((Builtin::SIGN, &[DType::I32])),
         |x| f64::from(i8::from(x > 0.0) - i8::from(x < 0.0)), Some(i64::signum);
     /// `x / (1 + e⁻ˣ)`
-    Silu: "silu", "aten.silu.default", None, |x| x / (1.0 + (-x).exp()), None;
+    Silu: "silu", ["aten.silu.default"], None, |x| x / (1.0 + (-x).exp()), None;
     /// `sin x`
-    Sin: "sin", "aten.sin.default", Some((Builtin::SIN, F32)), f64::sin, None;
+    Sin: "sin", ["aten.sin.default"], Some((Builtin::SIN, F32)), f64::sin, None;
     /// `√x`
-    Sqrt: "sqrt", "aten.sqrt.default", Some((Builtin::SQRT, F32)), f64::sqrt, None;
+    Sqrt: "sqrt", ["aten.sqrt.default"], Some((Builtin::SQRT, F32)), f64::sqrt, None;
     /// `x²`
-    Square: "square", "aten.square.default", Some((Builtin::SQUARE, F32)), |x| x * x, Some(|n| n.wrapping_mul(n));
+    Square: "square", ["aten.square.default"], Some((Builtin::SQUARE, F32)), |x| x * x, Some(|n| n.wrapping_mul(n));
     /// `tan x`
-    Tan: "tan", "aten.tan.default", None, f64::tan, None;
+    Tan: "tan", ["aten.tan.default"], None, f64::tan, None;
     /// `tanh x`
-    Tanh: "tanh", "aten.tanh.default", Some((Builtin::TANH, F32)), f64::tanh, None;
+    Tanh: "tanh", ["aten.tanh.default"], Some((Builtin::TANH, F32)), f64::tanh, None;
     /// `x` without what is behind its point
-    Trunc: "trunc", "aten.trunc.default", None, f64::trunc, None;
+    Trunc: "trunc", ["aten.trunc.default", "aten.fix.default"], None, f64::trunc, None;
 }
 
 /// `x` within bounds; NaN passes through.
@@ -141,7 +145,7 @@ impl Unary {
 
     /// The function that an ATen overload computes.
     pub fn of_aten(target: &str) -> Option<Unary> {
-        Unary::ALL.iter().copied().find(|f| f.row().aten == target)
+        Unary::ALL.iter().copied().find(|f| f.row().aten.contains(&target))
     }
 
     fn of_builtin(builtin: Builtin) -> Option<Unary> {

@@ -5,10 +5,12 @@
 
 mod activation;
 mod arithmetic;
+mod compare;
 mod creation;
 mod indexing;
 mod joining;
 mod lookup;
+mod reduction;
 mod shaping;
 
 use std::sync::Arc;
@@ -35,10 +37,12 @@ pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 const TABLES: &[&[(&[&str], Row)]] = &[
     activation::ROWS,
     arithmetic::ROWS,
+    compare::ROWS,
     creation::ROWS,
     indexing::ROWS,
     joining::ROWS,
     lookup::ROWS,
+    reduction::ROWS,
     shaping::ROWS,
 ];
 

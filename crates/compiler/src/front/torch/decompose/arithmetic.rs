@@ -2,19 +2,42 @@
 
 use ir::{DType, ValueId};
 
-use super::{Builder, Row};
+use super::{Builder, Row, compare};
 use crate::dialect::aten::{Argument, Malformed, Scalar};
 use crate::ops::{Arithmetic, Unary};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (Unary::OVERLOADS, unary),
     (&["aten.add.Tensor", "aten.add.Scalar"], |b| scaled(b, Arithmetic::Add, false)),
-    (&["aten.sub.Tensor", "aten.sub.Scalar"], |b| scaled(b, Arithmetic::Sub, false)),
+    (&["aten.sub.Tensor", "aten.sub.Scalar", "aten.subtract.Tensor", "aten.subtract.Scalar"], |b| {
+        scaled(b, Arithmetic::Sub, false)
+    }),
     (&["aten.rsub.Tensor", "aten.rsub.Scalar"], |b| scaled(b, Arithmetic::Sub, true)),
-    (&["aten.mul.Tensor", "aten.mul.Scalar"], |b| binary(b, Arithmetic::Mul)),
-    (&["aten.div.Tensor", "aten.div.Scalar"], |b| binary(b, Arithmetic::Div)),
-    (&["aten.true_divide.Tensor", "aten.true_divide.Scalar"], |b| binary(b, Arithmetic::Div)),
-    (&["aten.div.Tensor_mode", "aten.div.Scalar_mode"], div_mode),
+    (&["aten.mul.Tensor", "aten.mul.Scalar", "aten.multiply.Tensor", "aten.multiply.Scalar"], |b| {
+        binary(b, Arithmetic::Mul)
+    }),
+    (
+        &[
+            "aten.div.Tensor",
+            "aten.div.Scalar",
+            "aten.divide.Tensor",
+            "aten.divide.Scalar",
+            "aten.true_divide.Tensor",
+            "aten.true_divide.Scalar",
+        ],
+        |b| binary(b, Arithmetic::Div),
+    ),
+    (
+        &[
+            "aten.div.Tensor_mode",
+            "aten.div.Scalar_mode",
+            "aten.divide.Tensor_mode",
+            "aten.divide.Scalar_mode",
+        ],
+        div_mode,
+    ),
+    (&["aten.lerp.Scalar"], lerp),
+    (&["aten.positive.default"], |b| Ok(vec![b.tensor("self")?])),
     (&["aten.floor_divide.default", "aten.floor_divide.Scalar"], |b| binary(b, Arithmetic::DivFloor)),
     (&["aten.remainder.Tensor", "aten.remainder.Scalar", "aten.remainder.Scalar_Tensor"], |b| {
         binary(b, Arithmetic::Remainder)
@@ -31,13 +54,18 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
 ];
 
 impl Builder<'_> {
-    /// An argument that is a tensor or a number, as a value of `dtype`.
+    /// An argument that is a tensor or a number, as a value of `dtype`. Errs where a number is beyond it.
     pub(crate) fn operand(&mut self, name: &str, dtype: DType) -> Result<ValueId, Malformed> {
         if let Argument::Tensor(tensor) = self.call.get(name)? {
             let value = self.value(tensor);
             return self.cast(value, dtype);
         }
         let number = self.call.scalar(name)?;
+        if let (Scalar::Int(n), Some((low, high))) = (number, dtype.int_range()) {
+            if !(low..=high).contains(&i128::from(n)) && dtype != DType::Bool {
+                return Err(self.call.malformed(format!("{n} is no {dtype}")));
+            }
+        }
         Ok(self.number(dtype, number))
     }
 }
@@ -64,13 +92,27 @@ fn unary(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
 }
 
 fn binary(b: &mut Builder<'_>, function: Arithmetic) -> Result<Vec<ValueId>, Malformed> {
+    if b.result(0)?.dtype == DType::Bool {
+        return on_truths(b, function);
+    }
     let dtype = computed(b)?;
     let operands = [b.operand("self", dtype)?, b.operand("other", dtype)?];
     Ok(vec![b.add(function, &operands)?])
 }
 
+/// Sums and products of truth values are `or` and `and`.
+fn on_truths(b: &mut Builder<'_>, function: Arithmetic) -> Result<Vec<ValueId>, Malformed> {
+    let op = compare::of_truth_arithmetic(function)
+        .ok_or_else(|| b.call.malformed("is not computed on truth values"))?;
+    let operands = [b.operand("self", DType::Bool)?, b.operand("other", DType::Bool)?];
+    Ok(vec![b.add(op, &operands)?])
+}
+
 /// `self ± alpha · other`, or the other way round.
 fn scaled(b: &mut Builder<'_>, function: Arithmetic, reversed: bool) -> Result<Vec<ValueId>, Malformed> {
+    if b.result(0)?.dtype == DType::Bool && b.call.scalar("alpha")?.as_f64() == 1.0 {
+        return on_truths(b, function);
+    }
     let dtype = computed(b)?;
     let (mut one, mut two) = (b.operand("self", dtype)?, b.operand("other", dtype)?);
     if reversed {
@@ -148,4 +190,20 @@ fn addc(b: &mut Builder<'_>, function: Arithmetic) -> Result<Vec<ValueId>, Malfo
         product = b.add(Arithmetic::Mul, &[product, value])?;
     }
     Ok(vec![b.add(Arithmetic::Add, &[addend, product])?])
+}
+
+/// `self + weight · (end − self)`, from the end that is nearer.
+fn lerp(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let dtype = computed(b)?;
+    let (start, end) = (b.operand("self", dtype)?, b.operand("end", dtype)?);
+    let weight = b.call.float("weight")?;
+    let near = weight.abs() < 0.5;
+    let factor = b.number(dtype, Scalar::Float(if near { weight } else { 1.0 - weight }));
+    let way = b.add(Arithmetic::Sub, &[end, start])?;
+    let part = b.add(Arithmetic::Mul, &[way, factor])?;
+    Ok(vec![if near {
+        b.add(Arithmetic::Add, &[start, part])?
+    } else {
+        b.add(Arithmetic::Sub, &[end, part])?
+    }])
 }
