@@ -121,6 +121,9 @@ fn what_is_written_is_read_back_equal() {
         assert_eq!(note, (0..5000u64).map(|i| (i + 5) as u8).collect::<Vec<u8>>());
         assert_eq!(written(&file.model, limit), bytes);
     }
+    // tests/schema/read_with_wheel.py reads this file with LiteRT's own accessors.
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("everything.tflite");
+    std::fs::write(path, written(&model, INLINE_LIMIT)).unwrap();
     let file = read(&written(&model, INLINE_LIMIT)).unwrap();
     let constant = file.constant(&file.model.subgraphs[0].tensors[1]).unwrap().unwrap();
     assert_eq!(constant.read().unwrap().bytes(), [2, 3, 4, 5, 6, 7, 8, 9]);
