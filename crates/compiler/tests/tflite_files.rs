@@ -1,5 +1,6 @@
 //! Small models are written, byte for byte the same each time. `tests/schema/on_litert.py` runs the same files on
 //! LiteRT and compares their outputs with NumPy.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs;
 use std::io::Write;
