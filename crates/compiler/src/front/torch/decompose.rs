@@ -10,8 +10,10 @@ mod creation;
 mod indexing;
 mod joining;
 mod lookup;
+mod masking;
 mod reduction;
 mod shaping;
+mod windows;
 
 use std::sync::Arc;
 
@@ -42,8 +44,10 @@ const TABLES: &[&[(&[&str], Row)]] = &[
     indexing::ROWS,
     joining::ROWS,
     lookup::ROWS,
+    masking::ROWS,
     reduction::ROWS,
     shaping::ROWS,
+    windows::ROWS,
 ];
 
 /// The row for an overload.

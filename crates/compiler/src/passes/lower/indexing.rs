@@ -92,8 +92,8 @@ const PARTS: usize = 64;
 /// `gather(x, [i, i + 1, j, …])  =>  concat(slice(x) { i, i + 1 }, slice(x) { j }, …)`
 fn gather_as_slices(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Gather = at.op()?;
-    let indices = at.constant(1)?.inline()?;
-    if op.batch > 0 || indices.count() == 0 || indices.count() > INDICES {
+    let indices = at.constant(1).filter(|c| c.sizes().iter().product::<usize>() <= INDICES)?.read().ok()?;
+    if op.batch > 0 || indices.count() == 0 {
         return None;
     }
     let sizes = at.input_ty(0)?.sizes().ok()?;

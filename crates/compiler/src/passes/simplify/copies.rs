@@ -37,11 +37,14 @@ pub(super) fn flip_back(at: Site<'_>) -> Option<Patch<'_>> {
     (outer == inner).then(|| instead(at, below.input(0)?))?
 }
 
+/// More indices than this are not read.
+const READ: usize = 1 << 20;
+
 /// `gather(x, [a, a + s, a + 2s, …])  =>  reshape(slice(x) { a + s·i })`
 pub(super) fn gather_of_a_run(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Gather = at.op()?;
-    let indices = at.constant(1)?.inline()?.to_i64s();
-    let indices: Vec<i128> = indices.into_iter().map(i128::from).collect();
+    let few = at.constant(1).filter(|c| c.sizes().iter().product::<usize>() <= READ)?;
+    let indices: Vec<i128> = few.read().ok()?.to_i64s().into_iter().map(i128::from).collect();
     let (&first, rest) = indices.split_first()?;
     let step = rest.first().map_or(1, |second| second - first);
     let run = step > 0 && indices.iter().zip(0..).all(|(&index, i)| index == first + i * step);

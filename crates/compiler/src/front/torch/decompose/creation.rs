@@ -7,6 +7,7 @@ use crate::dialect::aten::{Malformed, Scalar};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.arange.default", "aten.arange.start", "aten.arange.start_step"], arange),
+    (&["aten.linspace.default"], linspace),
     (&["aten.full.default", "aten.full_like.default", "aten.new_full.default"], |b| filled(b, "fill_value")),
     (&["aten.fill.Scalar", "aten.scalar_tensor.default"], |b| {
         filled(b, if &*b.call.target == "aten.fill.Scalar" { "value" } else { "s" })
@@ -60,6 +61,32 @@ fn arange(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
             let (start, step) = (start.as_f64(), step.as_f64());
             Tensor::from_f64s(ty.dtype, &[count], (0..count).map(|i| start + i as f64 * step))
         }
+    };
+    Ok(vec![b.constant(tensor)])
+}
+
+/// `steps` numbers from `start` to `end`: the first half counted from the start, the second from the end, each
+/// rounded once (measured on torch 2.14: equal to the last bit).
+fn linspace(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (ty, count) = (b.result(0)?, counted(b)?);
+    let (start, end) = (b.call.scalar("start")?.as_f64(), b.call.scalar("end")?.as_f64());
+    let last = count.saturating_sub(1);
+    macro_rules! spaced {
+        ($t:ty) => {{
+            let (start, end) = (start as $t, end as $t);
+            let step = (end - start) / last as $t;
+            let at = |i: usize| match i < count / 2 {
+                _ if last == 0 => start,
+                true => step.mul_add(i as $t, start),
+                false => (-step).mul_add((last - i) as $t, end),
+            };
+            Tensor::new(&[count], &(0..count).map(at).collect::<Vec<$t>>())
+        }};
+    }
+    let tensor = match ty.dtype {
+        DType::F32 => spaced!(f32),
+        DType::F64 => spaced!(f64),
+        other => return Err(b.call.malformed(format!("numbers of {other} are not spaced"))),
     };
     Ok(vec![b.constant(tensor)])
 }

@@ -3,6 +3,7 @@
 use ir::{DType, Tensor, ValueId};
 
 use super::indexing::{part, place, product};
+use super::shaping::expanded;
 use super::{Builder, Row};
 use crate::dialect::aten::{Malformed, Scalar};
 use crate::ops::{Arithmetic, Flip, Gather, Order, Transpose};
@@ -12,13 +13,14 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.index.Tensor"], index),
     (&["aten.gather.default"], gather),
     (&["aten.take.default"], take),
+    (&["aten.take_along_dim.default"], take_along_dim),
     (&["aten.flip.default"], |b| {
         let axes = b.call.axes("dims", b.call.tensor("self")?.ty.rank())?;
         flipped(b, &axes)
     }),
     (&["aten.fliplr.default"], |b| flipped(b, &[1])),
     (&["aten.flipud.default"], |b| flipped(b, &[0])),
-    (&["aten.unfold.default"], unfold),
+    (&["aten.rot90.default"], rot90),
     (
         &[
             "aten.index_put.default",
@@ -139,7 +141,18 @@ fn linear(b: &mut Builder<'_>, indices: &[ValueId], sizes: &[usize]) -> Result<V
 
 /// `out[i][j][k] = x[i][index[i][j][k]][k]`: with the axis last, each row looks up its own indices.
 fn gather(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
-    let (mut value, indices) = (b.tensor("self")?, b.tensor("index")?);
+    let (value, indices) = (b.tensor("self")?, b.tensor("index")?);
+    let rank = b.sizes(value)?.len();
+    let axis = if rank == 0 { 0 } else { b.call.axis("dim", rank)? };
+    Ok(vec![gathered(b, value, indices, axis)?])
+}
+
+fn gathered(
+    b: &mut Builder<'_>,
+    mut value: ValueId,
+    indices: ValueId,
+    axis: usize,
+) -> Result<ValueId, Malformed> {
     let mut indices = integers(b, indices)?;
     let (sizes, wanted) = (b.sizes(value)?, b.sizes(indices)?);
     let rank = sizes.len();
@@ -147,9 +160,8 @@ fn gather(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         return Err(b.call.malformed(format!("{rank} axes are indexed by {} axes", wanted.len())));
     }
     if rank == 0 {
-        return Ok(vec![value]);
+        return Ok(value);
     }
-    let axis = b.call.axis("dim", rank)?;
     for other in (0..rank).filter(|&a| a != axis) {
         value = part(b, value, other, 0, wanted[other])?;
     }
@@ -158,10 +170,34 @@ fn gather(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     value = transposed(b, value, &last)?;
     indices = transposed(b, indices, &last)?;
     let found = b.add(Gather { axis: rank - 1, batch: rank - 1 }, &[value, indices])?;
-    Ok(vec![transposed(b, found, &last.inverse())?])
+    transposed(b, found, &last.inverse())
 }
 
-fn transposed(b: &mut Builder<'_>, value: ValueId, order: &Order) -> Result<ValueId, Malformed> {
+/// [`gather`] of tensors that broadcast against each other but for the axis; flattened where none is given.
+fn take_along_dim(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (mut value, mut indices) = (b.tensor("self")?, b.tensor("indices")?);
+    if b.call.optional_int("dim")?.is_none() {
+        for flat in [&mut value, &mut indices] {
+            let count = product(b, &b.sizes(*flat)?)?;
+            *flat = b.reshape(*flat, &[count])?;
+        }
+        return Ok(vec![gathered(b, value, indices, 0)?]);
+    }
+    let (sizes, wanted) = (b.sizes(value)?, b.sizes(indices)?);
+    let axis = b.call.axis("dim", sizes.len())?;
+    if wanted.len() != sizes.len() {
+        return Err(b.call.malformed(format!("{} axes are indexed by {} axes", sizes.len(), wanted.len())));
+    }
+    let mut all = b.result(0)?.sizes().map_err(|m| Malformed(m.0))?;
+    indices = expanded(b, indices, &all)?;
+    if let (Some(own), Some(size)) = (all.get_mut(axis), sizes.get(axis)) {
+        *own = *size;
+    }
+    value = expanded(b, value, &all)?;
+    Ok(vec![gathered(b, value, indices, axis)?])
+}
+
+pub(super) fn transposed(b: &mut Builder<'_>, value: ValueId, order: &Order) -> Result<ValueId, Malformed> {
     if order.is_identity() {
         return Ok(value);
     }
@@ -189,33 +225,24 @@ fn flipped(b: &mut Builder<'_>, axes: &[usize]) -> Result<Vec<ValueId>, Malforme
     Ok(vec![value])
 }
 
-/// Windows of `size` places every `step` places along an axis, which become the last axis.
-fn unfold(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+/// Quarter turns of the plane of two axes.
+fn rot90(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     let value = b.tensor("self")?;
-    let sizes = b.sizes(value)?;
-    let (size, step) = (b.call.size("size")?, b.call.size("step")?);
-    if sizes.is_empty() || step == 0 {
-        return Err(b.call.malformed(format!("takes windows of {} every {step} places", b.ty(value))));
-    }
-    let axis = b.call.axis("dimension", sizes.len())?;
-    let reach = sizes[axis].checked_sub(size);
-    let count =
-        reach.ok_or_else(|| b.call.malformed(format!("{size} places of {}", sizes[axis])))? / step + 1;
-    if count.checked_mul(size).is_none_or(|n| n > READ) {
-        return Err(b.call.malformed(format!("{count} windows of {size} places are too many")));
-    }
-    let windows = if size == step {
-        part(b, value, axis, 0, count * size)?
-    } else {
-        let places = (0..count).flat_map(|w| (0..size).map(move |i| (w * step + i) as i64));
-        let places = Tensor::from_i64s(DType::I32, &[count * size], places);
-        let places = b.constant(places);
-        b.add(Gather { axis, batch: 0 }, &[value, places])?
+    let rank = b.sizes(value)?.len();
+    let &[one, two] = &b.call.axes("dims", rank)?[..] else {
+        return Err(b.call.malformed("turns a plane of two axes"));
     };
-    let mut apart = sizes.clone();
-    apart.splice(axis..=axis, [count, size]);
-    let windows = b.reshape(windows, &apart)?;
-    let order = (0..apart.len()).filter(|&a| a != axis + 1).chain([axis + 1]).collect();
-    let order = Order::new(order).map_err(|m| Malformed(m.0))?;
-    Ok(vec![transposed(b, windows, &order)?])
+    let turns = b.call.int("k")?.rem_euclid(4);
+    let axes: &[usize] = match turns {
+        0 => &[],
+        1 => &[two],
+        2 => &[one, two],
+        _ => &[one],
+    };
+    let flipped = flipped(b, axes)?[0];
+    let mut order: Vec<usize> = (0..rank).collect();
+    if turns % 2 == 1 {
+        order.swap(one, two);
+    }
+    Ok(vec![transposed(b, flipped, &Order::new(order).map_err(|m| Malformed(m.0))?)?])
 }
