@@ -72,6 +72,9 @@ pub(crate) struct Target {
     /// The most axes that a tensor may have at run time
     #[arg(long, value_name = "N")]
     max_rank: Option<usize>,
+    /// Compute floats of other widths than 32 bits in f32, which rounds differently
+    #[arg(long)]
+    narrow_floats: bool,
     /// Names of inputs and outputs: args_0, output_0, … or those of `forward`
     #[arg(long, value_name = "STYLE", default_value = "positional", value_parser = ["positional", "forward"])]
     names: String,
@@ -203,6 +206,7 @@ impl Target {
         Ok(Options {
             limits: Limits { forbid, max_rank: self.max_rank },
             io_layout: if self.io_layout == "nhwc" { Layout::Nhwc } else { Layout::Nchw },
+            narrow_floats: self.narrow_floats,
             names: if self.names == "forward" { Names::Forward } else { Names::Positional },
         })
     }

@@ -5,7 +5,7 @@ use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
 use crate::back::tflite::Interface;
 use crate::front::torch::{Program, import};
 use crate::ops::{Graph, Layout, Op};
-use crate::passes::{Limits, fold, fuse, layout, legalize, lower};
+use crate::passes::{Limits, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, simplify};
 
 /// What a user may ask of a compilation.
 #[derive(Clone, Debug)]
@@ -14,13 +14,20 @@ pub struct Options {
     pub limits: Limits,
     /// Whether images at the interface stay as in PyTorch or come with channels last.
     pub io_layout: Layout,
+    /// Whether floats of other widths may be computed in f32.
+    pub narrow_floats: bool,
     /// Whether the interface is named as applications look it up (`args_0`, `output_0`) or as in PyTorch.
     pub names: Names,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { limits: Limits::default(), io_layout: Layout::Nchw, names: Names::Positional }
+        Options {
+            limits: Limits::default(),
+            io_layout: Layout::Nchw,
+            narrow_floats: false,
+            names: Names::Positional,
+        }
     }
 }
 
@@ -49,11 +56,19 @@ pub struct Compiled {
 pub fn pipeline(options: &Options) -> Pipeline<Op> {
     Pipeline::new()
         .then(fold::constants())
+        .then(simplify::identities())
         .expect_stage(Stage::Static)
         .then(fuse::producers())
+        .then(narrow::floats(options.narrow_floats))
+        .then(narrow::integers(&options.limits))
         .then(lower::within(&options.limits))
         .then(fuse::activations())
+        .then(simplify::identities())
         .then(layout::assign(options.io_layout))
+        .then(rank::at_most(options.limits.max_rank))
+        .then(simplify::identities())
+        .then(fold::constants())
+        .then(dedupe::equals())
         .then(legalize::within(&options.limits))
         .expect_stage(Stage::Legal)
 }

@@ -7,6 +7,7 @@ pub mod layout;
 pub mod legalize;
 pub mod limits;
 pub mod lower;
+pub mod narrow;
 pub mod rank;
 pub mod simplify;
 

@@ -154,6 +154,7 @@ pub(crate) struct Edit<O> {
     before: Option<NodeId>,
     from: Vec<OriginId>,
     failure: Option<Mismatch>,
+    outputs: Option<Vec<ValueId>>,
 }
 
 impl<'g, O: Operator> Patch<'g, O> {
@@ -165,6 +166,7 @@ impl<'g, O: Operator> Patch<'g, O> {
             before: None,
             from: Vec::new(),
             failure: None,
+            outputs: None,
         };
         Patch { graph, edit, types: Vec::new() }
     }
@@ -255,9 +257,14 @@ impl<'g, O: Operator> Patch<'g, O> {
         self.edit.replacements.push((old, new));
     }
 
+    /// Gives the graph other outputs, of whatever types: for passes that change the interface.
+    pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.edit.outputs = Some(outputs);
+    }
+
     /// Does it change nothing?
     pub fn is_empty(&self) -> bool {
-        self.edit.replacements.is_empty()
+        self.edit.replacements.is_empty() && self.edit.outputs.is_none()
     }
 
     /// The nodes it adds, with the types they read and make: what a cost is computed from.
@@ -326,6 +333,9 @@ fn apply<O: Operator>(graph: &mut Graph<O>, edit: Edit<O>, rule: &str) -> Result
     }
     for (old, new) in edit.replacements {
         graph.replace_uses(old, new);
+    }
+    if let Some(outputs) = edit.outputs {
+        graph.set_outputs(outputs);
     }
     Ok(())
 }
