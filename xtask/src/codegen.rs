@@ -231,3 +231,19 @@ fn constant(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_in_the_tree_are_those_of_the_facts() {
+        assert_eq!(run(&["--check".into()]), Ok(()));
+    }
+
+    #[test]
+    fn a_type_that_is_not_known_is_told() {
+        let facts = Facts::parse("table A a\n  0 field nothing 0\n");
+        assert_eq!(facts.and_then(|f| f.generate()), Err("A.field: no type is called 'nothing'".into()));
+    }
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use edgewright_compiler::back::tflite::{self as back, INLINE_LIMIT, WriteError};
 use edgewright_compiler::dialect::tfl::*;
+use edgewright_compiler::ops::CATALOG;
 use ir::{DType, TensorType};
 
 /// A model under construction with the bytes of its buffers.
@@ -151,6 +152,13 @@ fn versions_are_the_lowest_that_hold() {
     assert_eq!(dense().model.subgraphs[0].operators[0].version, 6);
     assert_eq!(back::least_runtime(&dense().model), "2.1.0");
     assert_eq!(back::least_runtime(&softmax().model), "2.9.0");
+}
+
+#[test]
+fn every_builtin_that_is_read_has_its_release() {
+    let spelled = CATALOG.iter().flat_map(|entry| entry.tfl);
+    let missing: Vec<_> = spelled.filter(|b| !RUNTIMES.iter().any(|(listed, _)| listed == *b)).collect();
+    assert!(missing.is_empty(), "no release is known of {missing:?}");
 }
 
 #[test]

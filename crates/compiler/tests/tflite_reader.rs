@@ -155,7 +155,7 @@ fn a_damaged_file_is_read_or_refused() {
     let bytes = written(&everything(), 0);
     let mut random = Random(7);
     let (mut read_well, mut refused) = (0, 0);
-    for _ in 0..4000 {
+    for _ in 0..2000 {
         let mut damaged = bytes.clone();
         for _ in 0..=random.below(4) {
             let at = random.below(damaged.len() - 4);
@@ -177,7 +177,7 @@ fn a_damaged_file_is_read_or_refused() {
         }
         let _ = file.metadata("note");
     }
-    assert!(read_well > 500 && refused > 500, "{read_well} read, {refused} refused");
+    assert!(read_well > 250 && refused > 250, "{read_well} read, {refused} refused");
 }
 
 /// A file whose one vector names the same big table many times unfolds to far more than its size.
