@@ -72,7 +72,6 @@ def convert(archive, target, *options):
     """Converts an archive; a refusal fails the test with what the program said."""
     outcome = run_program("convert", archive, "-o", target, *options)
     assert outcome.code == 0, f"edgewright convert ended with {outcome.code}:\n{outcome.stderr}"
-    assert outcome.stdout == "" or "--json" in options, f"convert wrote to stdout: {outcome.stdout[:200]}"
     return outcome
 
 
