@@ -24,7 +24,9 @@ pub(crate) fn cache() -> Result<PathBuf, Vec<Diagnostic>> {
 /// Where to look for the LiteRT library.
 pub(crate) fn search(explicit: Option<PathBuf>) -> Search {
     Search {
-        explicit: explicit.or_else(|| env::var_os("LITERT_LIB").map(PathBuf::from)),
+        explicit: explicit.or_else(|| {
+            env::var_os("EDGEWRIGHT_LITERT").or_else(|| env::var_os("LITERT_LIB")).map(PathBuf::from)
+        }),
         cache: cache().ok(),
         venv: env::var_os("VIRTUAL_ENV").map(PathBuf::from),
     }

@@ -92,8 +92,13 @@ impl Definition for Reshape {
 
     fn to_tfl(&self, _: &[&TensorType]) -> Result<tfl::Call, Illegal> {
         let sizes = self.sizes.iter().map(|&s| tfl::int32(s)).collect::<Result<Vec<_>, _>>()?;
+        let mut call = tfl::Call::new(Builtin::RESHAPE).input(0);
+        // A shape of rank 0 has no bytes, which LiteRT takes for one that is computed; it gives another tensor then
+        // than it has filled. Without the operand the options say the shape.
+        if !sizes.is_empty() {
+            call = call.int32s(sizes.iter().copied())?;
+        }
         // The shape stands in the options too, where older runtimes look for it.
-        let call = tfl::Call::new(Builtin::RESHAPE).input(0).int32s(sizes.iter().copied())?;
         Ok(call.set(tfl::reshape_options::NEW_SHAPE, sizes))
     }
 

@@ -198,14 +198,12 @@ impl<'g> Encoder<'g> {
                     continue;
                 };
                 let spots = self.spots_of_reader(output);
-                if let Some(shape) = self.shape_operand(ty) {
-                    self.push(
-                        Call::new(Builtin::RESHAPE),
-                        vec![Some(tensor), Some(shape)],
-                        vec![copy],
-                        spots,
-                    );
+                let mut operands = vec![Some(tensor)];
+                // A scalar's shape goes without saying: an operand without bytes would count as not constant.
+                if ty.shape.rank() > 0 {
+                    operands.extend(self.shape_operand(ty).map(Some));
                 }
+                self.push(Call::new(Builtin::RESHAPE), operands, vec![copy], spots);
                 tensor = copy;
             }
             self.main.outputs.push(tensor);
