@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use edgewright_compiler as compiler;
 
+use compiler::dialect::tfl::Builtin;
 use compiler::ops::{Graph, Layout, Pass};
+use compiler::passes::Limits;
 use compiler::{evaluate, passes};
 use ir::{Journal, Stage, Tensor, validate};
 
@@ -20,8 +22,24 @@ fn pass(name: &str) -> Pass {
         "rank(4)" => passes::rank::at_most(4),
         "rank" => passes::rank::at_most(None),
         "simplify" => passes::simplify::identities(),
-        other => panic!("no pass is called {other}"),
+        "fold" => passes::fold::constants(),
+        "fuse" => passes::fuse::producers(),
+        "fuse::activations" => passes::fuse::activations(),
+        "lower" => passes::lower::within(&Limits::default()),
+        other => match other.strip_prefix("lower(forbid ").and_then(|names| names.strip_suffix(')')) {
+            Some(names) => passes::lower::within(&forbidden(names)),
+            None => panic!("no pass is called {other}"),
+        },
     }
+}
+
+/// Limits that forbid the builtins of these names.
+fn forbidden(names: &str) -> Limits {
+    let named = |name: &str| {
+        let builtin = Builtin::NAMED.iter().copied().find(|b| b.name() == Some(name));
+        builtin.unwrap_or_else(|| panic!("no builtin is called {name}"))
+    };
+    Limits { forbid: names.split(' ').map(named).collect(), max_rank: None }
 }
 
 struct Case {
