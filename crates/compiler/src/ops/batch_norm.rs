@@ -5,8 +5,8 @@ use ir::{DType, Mismatch, Tensor, TensorType};
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
 use super::{Order, arity, attributes};
+use crate::dialect::tfl;
 use crate::dialect::tfl::Illegal;
-use crate::dialect::{aten, tfl};
 
 /// `y = (x − mean) / √(variance + eps) · gamma + beta`, each of these with one number per channel.
 ///
@@ -42,40 +42,7 @@ impl BatchNorm {
 
 impl Definition for BatchNorm {
     const NAMES: &'static [&'static str] = &["batch_norm"];
-    const ATEN: &'static [&'static str] = &["aten.batch_norm.default"];
     attributes!(axis, eps);
-
-    fn from_aten(call: &aten::Call) -> Result<aten::Imported<Self>, aten::Malformed> {
-        let x = call.tensor("input")?;
-        if call.bool("training")? {
-            return Err(
-                call.malformed("takes the statistics of the batch; call .eval() on the model before export")
-            );
-        }
-        let sizes = x.ty.sizes().map_err(|m| call.malformed(m))?;
-        let &[_, channels, ..] = &sizes[..] else {
-            return Err(call.malformed(format!("{} has no channels", x.ty)));
-        };
-        let or = |name: &str, value: f64| -> Result<aten::Operand, aten::Malformed> {
-            Ok(match call.optional_tensor(name)? {
-                Some(tensor) => tensor.into(),
-                None if matrix::accumulator(x.ty.dtype).is_none() => {
-                    return Err(call.malformed(format!("normalizes {}", x.ty)));
-                }
-                None => {
-                    Tensor::from_f64s(x.ty.dtype, &[channels], std::iter::repeat_n(value, channels)).into()
-                }
-            })
-        };
-        let inputs = [
-            x.into(),
-            or("weight", 1.0)?,
-            or("bias", 0.0)?,
-            call.tensor("running_mean")?.into(),
-            call.tensor("running_var")?.into(),
-        ];
-        Ok(aten::imported(BatchNorm { axis: 1, eps: call.float("eps")? }, inputs))
-    }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let [x, rest @ ..] = arity::<5>(inputs)?;

@@ -7,8 +7,8 @@ use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
 use super::spatial::{Activation, Layout, Padding, Window};
 use super::{Order, attributes};
+use crate::dialect::tfl;
 use crate::dialect::tfl::{Builtin, Illegal, conv_2d_options as options};
-use crate::dialect::{aten, tfl};
 
 /// `y[o] = activation(bias[o] + Σ weight[o, i, h, w] · x[i, stride·y + dilation·h − padding, …])`, cross-correlation
 /// as PyTorch has it.
@@ -69,53 +69,10 @@ impl Conv2d {
     }
 }
 
-/// The padding that a call asks for, for a kernel of this height and width.
-fn padding_of(
-    call: &aten::Call,
-    kernel: [usize; 2],
-    dilation: [usize; 2],
-) -> Result<[Padding; 2], aten::Malformed> {
-    if &*call.target != "aten.conv2d.padding" {
-        return Ok(call.pair("padding")?.map(Padding::both));
-    }
-    match call.text("padding")? {
-        "valid" => Ok([Padding::default(); 2]),
-        "same" => Ok(std::array::from_fn(|i| {
-            let total = (kernel[i].max(1) - 1).saturating_mul(dilation[i]);
-            Padding { before: total / 2, after: total - total / 2 }
-        })),
-        other => Err(call.malformed(format!("the padding '{other}' is neither 'same' nor 'valid'"))),
-    }
-}
-
 impl Definition for Conv2d {
     const NAMES: &'static [&'static str] = &["conv2d"];
-    const ATEN: &'static [&'static str] = &["aten.conv2d.default", "aten.conv2d.padding"];
     const TFL: &'static [Builtin] = &[Builtin::CONV_2D];
     attributes!(stride, dilation, padding, groups, layout, activation);
-
-    fn from_aten(call: &aten::Call) -> Result<aten::Imported<Self>, aten::Malformed> {
-        let (input, weight) = (call.tensor("input")?, call.tensor("weight")?);
-        if input.ty.rank() != 4 || weight.ty.rank() != 4 {
-            return Err(call.malformed(format!(
-                "convolves {} with {}; only batches of images, with 4 axes, are convolved",
-                input.ty, weight.ty
-            )));
-        }
-        let sizes = weight.ty.sizes().map_err(|m| call.malformed(m))?;
-        let dilation = call.pair("dilation")?;
-        let op = Conv2d {
-            stride: call.pair("stride")?,
-            dilation,
-            padding: padding_of(call, [sizes[2], sizes[3]], dilation)?,
-            groups: call.size("groups")?,
-            layout: Layout::Nchw,
-            activation: Activation::None,
-        };
-        let mut inputs = vec![input.into(), weight.into()];
-        inputs.extend(call.optional_tensor("bias")?.map(Into::into));
-        Ok(aten::imported(op, inputs))
-    }
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let (x, weight) = match *inputs {
@@ -172,6 +129,12 @@ impl Definition for Conv2d {
             return Err(Illegal(format!("CONV_2D has no kernel for {}", inputs[0].dtype)));
         }
         let geometry = self.geometry(&inputs[0].sizes()?, &inputs[1].sizes()?)?;
+        if self.groups > 1 && self.groups == geometry.channels {
+            return Err(Illegal(format!(
+                "CONV_2D is slow where each of {} channels is a group; TFLite has a depthwise convolution",
+                self.groups
+            )));
+        }
         let padding = geometry.window.tfl_padding(geometry.image).ok_or_else(|| {
             Illegal(format!(
                 "CONV_2D pads VALID or SAME; around {:?} pixels, {:?} is neither",

@@ -70,6 +70,12 @@ impl ConvTranspose2d {
         (extent.image[axis].max(1) - 1).saturating_mul(self.stride[axis]).saturating_add(taps)
     }
 
+    /// The height and width that an image of sizes `x` reaches. Errs where the weight does not fit it.
+    pub fn reach_of(&self, x: &[usize], weight: &[usize]) -> Result<[usize; 2], Mismatch> {
+        let extent = self.extent(x, weight)?;
+        Ok([self.reach(0, &extent), self.reach(1, &extent)])
+    }
+
     /// What TFLite leaves out before and after a result of this size: as much as the image reaches beyond it, the
     /// odd pixel after.
     fn tfl_padding(&self, extent: &Extent) -> Option<tfl::Padding> {

@@ -66,7 +66,7 @@ impl Pad {
     }
 
     /// The element that stands at `at` along an axis of `size` elements; `None` where it is the constant.
-    fn source(&self, axis: usize, at: usize, size: usize) -> Option<usize> {
+    pub fn source(&self, axis: usize, at: usize, size: usize) -> Option<usize> {
         let before = self.padding[axis].before;
         match self.mode {
             _ if (before..before + size).contains(&at) => Some(at - before),

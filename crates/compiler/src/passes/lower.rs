@@ -4,7 +4,13 @@
 //! the limits; candidates that need what is forbidden themselves, and cannot be lowered further, are set aside, and
 //! the cheapest that is left is taken. What has none is reported by [`super::legalize`].
 
+mod convolution;
 mod indexing;
+mod matmul;
+mod normalization;
+mod padding;
+mod pooling;
+mod resize;
 mod shaping;
 
 use ir::{Diagnostic, Journal, NodeId};
@@ -13,7 +19,16 @@ use super::Limits;
 use crate::ops::{Graph, Pass, Patch, Rule, Site};
 
 /// Every family.
-const FAMILIES: &[&[Rule]] = &[indexing::RULES, shaping::RULES];
+const FAMILIES: &[&[Rule]] = &[
+    convolution::RULES,
+    indexing::RULES,
+    matmul::RULES,
+    normalization::RULES,
+    padding::RULES,
+    pooling::RULES,
+    resize::RULES,
+    shaping::RULES,
+];
 
 /// Expands what the target cannot run.
 pub fn within(limits: &Limits) -> Pass {

@@ -5,13 +5,20 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod compare;
+mod convolution;
 mod creation;
 mod indexing;
 mod joining;
 mod lookup;
 mod masking;
+mod matmul;
+mod normalization;
+mod padding;
+mod pooling;
 mod reduction;
+mod resize;
 mod shaping;
 mod windows;
 
@@ -39,13 +46,20 @@ pub(crate) type Row = fn(&mut Builder<'_>) -> Result<Vec<ValueId>, Malformed>;
 const TABLES: &[&[(&[&str], Row)]] = &[
     activation::ROWS,
     arithmetic::ROWS,
+    attention::ROWS,
     compare::ROWS,
+    convolution::ROWS,
     creation::ROWS,
     indexing::ROWS,
     joining::ROWS,
     lookup::ROWS,
     masking::ROWS,
+    matmul::ROWS,
+    normalization::ROWS,
+    padding::ROWS,
+    pooling::ROWS,
     reduction::ROWS,
+    resize::ROWS,
     shaping::ROWS,
     windows::ROWS,
 ];
