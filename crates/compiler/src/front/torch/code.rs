@@ -80,6 +80,12 @@ ir::codes! {
     /// The model writes through a view in a way that Edgewright cannot follow.
     UNSUPPORTED_WRITE = "unsupported-write", Unsupported;
 
+    /// The model looks at memory in a way that goes beyond the tensor it is given.
+    ///
+    /// `as_strided` addresses the storage behind a tensor. It is compiled where the tensor fills its storage in the
+    /// order of its elements.
+    UNSUPPORTED_VIEW = "unsupported-view", Unsupported;
+
     /// An output of `forward` is not a tensor.
     ///
     /// It is the same for every input, so the compiled model leaves it out.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use ir::{Diagnostic, OriginId, Origins, TensorType};
 
-use super::code::UNSUPPORTED_WRITE;
+use super::code::{UNSUPPORTED_VIEW, UNSUPPORTED_WRITE};
 use super::inline::{Memory, Step, Straight};
 use crate::dialect::aten::{Argument, Call, Schema, Tensor};
 
@@ -206,6 +206,7 @@ impl Functionalizer {
         let handles: Vec<usize> =
             call.arguments.values().flat_map(Argument::tensors).map(|t| self.handle(t)).collect();
         let sharing = view::sharing(&call, schema, &self.memory);
+        let blocked = blocked.or_else(|| self.beyond(&call));
         self.read_arguments(&mut call);
         match sharing {
             Sharing::View(viewed) => {
@@ -216,6 +217,17 @@ impl Functionalizer {
             Sharing::Copy => self.results(call, blocked, &[]),
             Sharing::Unknown => self.results(call, blocked, &handles),
         }
+    }
+
+    /// What is said of an `as_strided` that sees more than its argument, which is all that a value is.
+    fn beyond(&self, call: &Call) -> Option<Diagnostic> {
+        if view::packet(&call.target) != "as_strided" || view::stays_within(call, &self.memory) == Some(true)
+        {
+            return None;
+        }
+        let what = "as_strided sees memory beyond its argument, or that is laid out in another order";
+        let diagnostic = Diagnostic::new(UNSUPPORTED_VIEW, what).at(&self.origins, call.origin);
+        Some(diagnostic.help("take the elements with slices, unfold or an index"))
     }
 
     fn read_arguments(&mut self, call: &mut Call) {

@@ -56,8 +56,11 @@ pub(super) fn bind(
     solve(&places, &mut bound);
     check_places(&places, &bound, &mut errors);
 
-    if known.iter().any(|symbol| !bound.contains_key(&**symbol)) {
-        errors.push(unpinned(&inputs, &places, &bound));
+    // A symbol of a place that was asked for has its own message where it has no value.
+    let asked = |symbol: &Arc<str>| places.iter().any(|p| p.wanted.is_some() && mentions(&p.expr, symbol));
+    let open: Vec<Arc<str>> = known.into_iter().filter(|s| !bound.contains_key(s)).collect();
+    if !open.is_empty() && !(open.iter().all(asked) && !errors.is_empty()) {
+        errors.push(unpinned(&inputs, &places, &open, &bound));
     }
     check_ranges(program, &bound, &places, warnings);
     if errors.is_empty() { Ok(bound) } else { Err(errors) }
@@ -209,6 +212,13 @@ fn check_places(places: &[Place], bound: &Bindings, errors: &mut Vec<Diagnostic>
                 }
                 errors.push(error);
             }
+            Err(ir::Unsettled::Unbound(symbol))
+                if place.wanted.is_some() && open_symbols(place, bound) == 1 =>
+            {
+                let wanted = place.wanted.unwrap_or_default();
+                let message = format!("{} is {}, which is {wanted} for no {symbol}", place.shown, place.expr);
+                errors.push(Diagnostic::new(SHAPE_MISMATCH, message));
+            }
             Err(ir::Unsettled::Undefined(why)) => {
                 errors.push(Diagnostic::new(
                     SHAPE_MISMATCH,
@@ -220,13 +230,23 @@ fn check_places(places: &[Place], bound: &Bindings, errors: &mut Vec<Diagnostic>
     }
 }
 
+/// The number of symbols in a place that have no value.
+fn open_symbols(place: &Place, bound: &Bindings) -> usize {
+    let mut open = IndexSet::new();
+    place.expr.for_each_symbol(&mut |symbol| {
+        if !bound.contains_key(symbol) {
+            open.insert(symbol.clone());
+        }
+    });
+    open.len()
+}
+
 /// One diagnostic for all symbols that are left, with the options that would settle them.
-fn unpinned(inputs: &[Input<'_>], places: &[Place], bound: &Bindings) -> Diagnostic {
-    let open: Vec<Arc<str>> = symbols_of(places).into_iter().filter(|s| !bound.contains_key(s)).collect();
+fn unpinned(inputs: &[Input<'_>], places: &[Place], open: &[Arc<str>], bound: &Bindings) -> Diagnostic {
     let names: Vec<&str> = open.iter().map(|s| &**s).collect();
     let mut error =
         Diagnostic::new(UNPINNED_SIZE, format!("sizes of the inputs are not pinned: {}", names.join(", ")));
-    for symbol in &open {
+    for symbol in open {
         let uses: Vec<&str> =
             places.iter().filter(|p| mentions(&p.expr, symbol)).map(|p| p.shown.as_str()).collect();
         error = error.note(format!("{symbol} is {}", uses.join(" and ")));

@@ -122,6 +122,26 @@ fn fits(sizes: &[usize], strides: &[usize], new: &[usize]) -> bool {
     new.next().is_none()
 }
 
+/// Does an `as_strided` address its argument's own elements, counted in their order from its first?
+pub(super) fn stays_within(call: &Call, memory: &IndexMap<Arc<str>, Memory>) -> Option<bool> {
+    let from = call.tensor("self").ok()?;
+    let (sizes, memory) = (from.ty.sizes().ok()?, memory.get(&from.name)?);
+    let start = match call.optional_ints("storage_offset").ok()?.as_deref() {
+        None => 0,
+        // The offset counts from the storage's start.
+        Some([start]) if memory.offset == 0 => usize::try_from(*start).ok()?,
+        Some(_) => return Some(false),
+    };
+    let mut last = start;
+    for (n, step) in call.ints("size").ok()?.into_iter().zip(call.ints("stride").ok()?) {
+        if n == 0 {
+            return Some(true);
+        }
+        last = last.checked_add(usize::try_from(n - 1).ok()?.checked_mul(usize::try_from(step).ok()?)?)?;
+    }
+    Some(is_packed(&sizes, memory.strides.as_ref()?) && last < sizes.iter().product())
+}
+
 /// Does a tensor of these strides lie in memory in the order of its elements, without gaps?
 fn is_packed(sizes: &[usize], strides: &[usize]) -> bool {
     let mut step = 1;

@@ -74,7 +74,7 @@ impl Functionalizer {
         let value = match packet(&call.target) {
             "detach_" => None,
             "squeeze_" | "unsqueeze_" | "transpose_" | "t_" | "swapaxes_" | "swapdims_" => {
-                return self.reshape_in_place(call, target, handle);
+                return self.reshape_in_place(call, handle);
             }
             "copy_" => Some(self.fitted(&call, "src", &ty, name)),
             "fill_" if call.target.ends_with(".Tensor") => Some(self.fitted(&call, "value", &ty, name)),
@@ -116,7 +116,7 @@ impl Functionalizer {
             ty.dtype
         };
         let origin = call.origin;
-        call.target = functional.target.into();
+        functional.rename(&mut call);
         let cast = dtype != ty.dtype;
         let computed = Tensor {
             name: if cast { self.fresh(&name) } else { name.clone() },
@@ -169,13 +169,13 @@ impl Functionalizer {
     }
 
     /// A call such as `unsqueeze_` gives the tensor other axes and moves no element.
-    fn reshape_in_place(&mut self, mut call: Call, target: &str, handle: usize) {
+    fn reshape_in_place(&mut self, mut call: Call, handle: usize) {
         let Some(functional) = functional(&call.target) else { return };
         let old = call.results.first().cloned().flatten();
         let Some(result) = old else { return };
         self.read_arguments(&mut call);
-        call.target = functional.target.into();
-        let viewed = if target == "self" { "self" } else { "input" };
+        let Some(viewed) = functional.schema.viewed() else { return };
+        functional.rename(&mut call);
         let view = View { call: Arc::new(call.clone()), viewed, result: 0 };
         let Handle { storage, version, .. } = self.handles[handle];
         let same: Vec<Arc<str>> =
@@ -223,21 +223,42 @@ impl Functionalizer {
 /// The overload that writes nothing.
 struct Functional {
     target: String,
+    schema: &'static Schema,
+}
+
+impl Functional {
+    /// Makes a call of the in-place overload one of this: arguments go by position, for a few have other names
+    /// (`dropout_(self, …)` is `dropout(input, …)`).
+    fn rename(self, call: &mut Call) {
+        let written = Schema::of(&call.target).expect("an in-place overload is known");
+        let name = |old: &Arc<str>| {
+            let place = written.parameters.get_index_of(&**old);
+            place
+                .and_then(|i| self.schema.parameters.get_index(i))
+                .map_or(old.clone(), |(name, _)| Arc::from(*name))
+        };
+        call.arguments = call.arguments.drain(..).map(|(old, value)| (name(&old), value)).collect();
+        call.target = self.target.into();
+    }
 }
 
 /// `aten.add_.Tensor` is `aten.add.Tensor` that writes, and `aten.__iand__.Tensor` is `aten.__and__.Tensor`.
 fn functional(target: &str) -> Option<Functional> {
     let mut parts = target.splitn(3, '.');
     let (namespace, packet, overload) = (parts.next()?, parts.next()?, parts.next()?);
-    let plain = match packet {
-        "__iand__" => "__and__",
-        "__ior__" => "__or__",
-        "__ixor__" => "__xor__",
-        _ => packet.strip_suffix('_')?,
+    let (plain, overload) = match (packet, overload) {
+        ("__iand__", _) => ("__and__", overload),
+        ("__ior__", _) => ("__or__", overload),
+        ("__ixor__", _) => ("__xor__", overload),
+        ("pow_", "Tensor") => ("pow", "Tensor_Tensor"),
+        ("float_power_", "Tensor") => ("float_power", "Tensor_Tensor"),
+        ("floor_divide_", "Tensor") => ("floor_divide", "default"),
+        ("transpose_", "default") => ("transpose", "int"),
+        _ => (packet.strip_suffix('_')?, overload),
     };
     let target = format!("{namespace}.{plain}.{overload}");
-    Schema::of(&target).filter(|schema| schema.written().next().is_none())?;
-    Some(Functional { target })
+    let schema = Schema::of(&target).filter(|schema| schema.written().next().is_none())?;
+    Some(Functional { target, schema })
 }
 
 /// For a normalisation that may write running statistics: does it leave them alone?
@@ -319,6 +340,7 @@ mod tests {
         assert_eq!(named("aten.add_.Tensor").as_deref(), Some("aten.add.Tensor"));
         assert_eq!(named("aten.__iand__.Tensor").as_deref(), Some("aten.__and__.Tensor"));
         assert_eq!(named("aten.unsqueeze_.default").as_deref(), Some("aten.unsqueeze.default"));
+        assert_eq!(named("aten.transpose_.default").as_deref(), Some("aten.transpose.int"));
         assert_eq!(named("aten.add.Tensor"), None);
     }
 }
