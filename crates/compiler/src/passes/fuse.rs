@@ -2,8 +2,10 @@
 
 use ir::{Constant, DType, Tensor, ValueId, rules};
 
+use super::lower::batch_norm_as_line;
 use crate::ops::{
-    Activation, Arithmetic, Binary, Conv2d, FullyConnected, Op, Pass, Patch, Reshape, Rule, Site, Unary,
+    Activation, Arithmetic, Binary, Conv2d, DepthwiseConv2d, FullyConnected, Op, Pad, PadMode, Padding, Pass,
+    Patch, Pool2d, Reshape, Rule, Site, Unary,
 };
 
 /// Scales, biases and padding go into convolutions and fully connected layers.
@@ -20,7 +22,8 @@ pub fn activations() -> Pass {
     ir::rules_pass("fuse::activations", "take activations into what makes their operand", ACTIVATIONS)
 }
 
-const RULES: &[Rule] = rules![scale_weight, shift_bias, subtract_from_bias];
+const RULES: &[Rule] =
+    rules![batch_norm_as_line, scale_weight, shift_bias, subtract_from_bias, pad_into_convolution];
 
 const ACTIVATIONS: &[Rule] = rules![fuse_activation];
 
@@ -148,6 +151,33 @@ fn shifted(at: Site<'_>, function: Arithmetic) -> Option<Patch<'_>> {
     Some(patch.replace(at.output(), shifted))
 }
 
+/// `conv2d(pad(x, 0))  =>  conv2d(x) { padding += … }`, where only height and width are padded
+fn pad_into_convolution(at: Site<'_>) -> Option<Patch<'_>> {
+    let conv: &Conv2d = at.op()?;
+    let below = at.sole_producer(0)?;
+    let pad: &Pad = below.op()?;
+    let zeros = pad.mode == PadMode::Constant && pad.value == 0.0 && pad.value.is_sign_positive();
+    let height = conv.layout.height();
+    let image_only = pad
+        .padding
+        .iter()
+        .enumerate()
+        .all(|(axis, p)| axis == height || axis == height + 1 || *p == Padding::default());
+    if !zeros || !image_only || pad.padding.len() != 4 {
+        return None;
+    }
+    let grown = |i: usize| Padding {
+        before: conv.padding[i].before + pad.padding[height + i].before,
+        after: conv.padding[i].after + pad.padding[height + i].after,
+    };
+    let mut patch = at.patch();
+    patch.consume(&below);
+    let op = Conv2d { padding: [grown(0), grown(1)], ..conv.clone() };
+    let inputs = std::iter::once(below.inputs()[0]).chain(at.inputs()[1..].iter().copied());
+    let result = patch.add(op, inputs);
+    Some(patch.replace(at.output(), result))
+}
+
 /// `relu(conv(x, w, b))  =>  conv(x, w, b) { activation = relu }`, for each operator and activation that fuse
 fn fuse_activation(at: Site<'_>) -> Option<Patch<'_>> {
     let activation = match at.op()? {
@@ -168,6 +198,10 @@ fn with_activation(op: &Op, activation: Activation) -> Option<Op> {
     let none = Activation::None;
     Some(match op {
         Op::Conv2d(op) if op.activation == none => Conv2d { activation, ..op.clone() }.into(),
+        Op::DepthwiseConv2d(op) if op.activation == none => {
+            DepthwiseConv2d { activation, ..op.clone() }.into()
+        }
+        Op::Pool2d(op) if op.activation == none => Pool2d { activation, ..op.clone() }.into(),
         Op::FullyConnected(op) if op.activation == none => FullyConnected { activation, ..op.clone() }.into(),
         Op::Binary(op) if op.activation == none && fuses(op.function) => Binary { activation, ..*op }.into(),
         _ => return None,

@@ -15,6 +15,8 @@ mod shaping;
 
 use ir::{Diagnostic, Journal, NodeId};
 
+pub(super) use normalization::batch_norm_as_line;
+
 use super::Limits;
 use crate::ops::{Graph, Pass, Patch, Rule, Site};
 

@@ -28,7 +28,7 @@ fn inverse_deviation(patch: &mut Patch<'_>, variance: ValueId, eps: f64) -> Valu
 }
 
 /// `batch_norm(x)  =>  x · s + (beta − mean · s)` with `s = gamma / √(variance + eps)`
-fn batch_norm_as_line(at: Site<'_>) -> Option<Patch<'_>> {
+pub(crate) fn batch_norm_as_line(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &BatchNorm = at.op()?;
     let &[x, gamma, beta, centre, variance] = at.inputs() else { return None };
     let (sizes, dtype) = (at.output_ty().sizes().ok()?, at.output_ty().dtype);
