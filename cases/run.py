@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import pathlib
+import re
 import sys
 import tempfile
 import warnings
@@ -101,6 +102,7 @@ def repacked(path, case):
         entries = {entry[len(stem) + 1 :]: source.read(entry) for entry in source.namelist()}
     program = json.loads(entries["models/model.json"])
     trim_traces(program, case)
+    number_objects(program, {})
     entries["models/model.json"] = json.dumps(program, separators=(",", ":")).encode()
 
     # As torch.export.save writes it: the minimal version is that of its PT2ArchiveWriter.
@@ -133,6 +135,20 @@ def trim_traces(value, case):
             value["stack_trace"] = f'File "{case.file}", line {case.line}, in forward\n    {code}'
     for item in value.values():
         trim_traces(item, case)
+
+
+def number_objects(value, seen):
+    """Replaces the addresses of Python objects in nodes' metadata, new in each process, by their order."""
+    if isinstance(value, list):
+        for item in value:
+            number_objects(item, seen)
+    if not isinstance(value, dict):
+        return
+    for key in ("from_node", "nn_module_stack"):
+        if isinstance(value.get(key), str):
+            value[key] = re.sub(r"\b\d{9,}\b", lambda found: str(seen.setdefault(found[0], len(seen))), value[key])
+    for item in value.values():
+        number_objects(item, seen)
 
 
 def compare(name, fixtures):
