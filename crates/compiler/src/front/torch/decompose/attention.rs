@@ -4,7 +4,7 @@ use ir::{DType, Tensor, ValueId};
 
 use super::{Builder, Row};
 use crate::dialect::aten::{Malformed, Scalar};
-use crate::ops::{Arithmetic, BatchMatmul, Compare, Reduce, Reduction, Softmax, Unary, Where};
+use crate::ops::{Arithmetic, BatchMatmul, Compare, Logical, Reduce, Reduction, Softmax, Unary, Where};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.scaled_dot_product_attention.default"], |b| {
@@ -102,19 +102,24 @@ fn masked(
         return Err(b.call.malformed("has a mask without axes"));
     }
     let least = b.number(dtype, Scalar::Float(f64::NEG_INFINITY));
-    let additive = match b.ty(mask).dtype {
-        DType::Bool => {
+    let boolean = b.ty(mask).dtype == DType::Bool;
+    let additive = match boolean {
+        true => {
             let zero = b.number(dtype, Scalar::Float(0.0));
             b.add(Where {}, &[mask, zero, least])?
         }
-        _ => b.cast(mask, dtype)?,
+        false => b.cast(mask, dtype)?,
     };
     let scores = b.add(Arithmetic::Add, &[scores, additive])?;
     if !leaves_nothing(b, mask) {
         return Ok((scores, None));
     }
-    let most = b.add(Reduce { function: Reduction::Max, axes: vec![rank - 1], keep: true }, &[additive])?;
-    Ok((scores, Some(b.add(Compare::Equal, &[most, least])?)))
+    let hidden = match boolean {
+        true => b.add(Logical::Not, &[mask])?,
+        false => b.add(Compare::Equal, &[additive, least])?,
+    };
+    let empty = b.add(Reduce { function: Reduction::All, axes: vec![rank - 1], keep: true }, &[hidden])?;
+    Ok((scores, Some(empty)))
 }
 
 /// May the mask leave nothing of some row? Of a constant in memory, this is known.

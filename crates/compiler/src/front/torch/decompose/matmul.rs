@@ -68,8 +68,7 @@ impl Builder<'_> {
         bias: Option<ValueId>,
     ) -> Result<ValueId, Malformed> {
         if self.connects(left, right) {
-            let order = Order::channels_first(2);
-            let weight = self.add(Transpose { order }, &[right])?;
+            let weight = self.permuted(right, vec![1, 0])?;
             let mut inputs = vec![left, weight];
             inputs.extend(bias);
             return self.add(FullyConnected { activation: Activation::None }, &inputs);
