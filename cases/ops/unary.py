@@ -72,9 +72,19 @@ POSITIVE = {
     "log1p": torch.log1p,
 }
 
+# What some functions are not run on. PyTorch's vectorized GELU gives NaN of ∞, where its other one gives ∞, and it and
+# hardswish overflow at 3e38 before they halve or divide by six, where LiteRT's do not.
+LEFT_OUT = {"gelu": [float("inf"), 3e38], "hardswish": [3e38]}
+
+
+def specials_for(name):
+    """The special values that a function is run on."""
+    return specials()[~torch.isin(specials(), torch.tensor(LEFT_OUT.get(name, [])))]
+
+
 CASES = [
     *(Case(name, function, randn(2, 3, 5, scale=2.0)) for name, function in EVERYWHERE.items()),
-    *(Case(f"{name}-specials", function, specials()) for name, function in EVERYWHERE.items()),
+    *(Case(f"{name}-specials", function, specials_for(name)) for name, function in EVERYWHERE.items()),
     *(Case(name, function, uniform(2, 3, 5, low=0.01, high=9.0)) for name, function in POSITIVE.items()),
     *(Case(f"{name}-specials", function, specials()) for name, function in POSITIVE.items()),
     Case("expm1-near-zero", torch.expm1, randn(8, scale=1e-5)),

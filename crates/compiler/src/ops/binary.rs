@@ -44,6 +44,7 @@ macro_rules! functions {
 }
 
 const F32: &[DType] = &[DType::F32];
+const INTEGERS: &[DType] = &[DType::I32, DType::I64];
 const ARITHMETIC: &[DType] = &[DType::F32, DType::I32, DType::I64];
 
 functions! {
@@ -62,16 +63,16 @@ functions! {
     DivTrunc: "div_trunc", Some((Builtin::DIV, &[DType::I32])), None, Some(i64::checked_div);
     /// The rest of [`Arithmetic::DivTrunc`], with the sign of `a`
     Fmod: "fmod", None, Some(|a, b| a % b), Some(i64::checked_rem);
-    /// The larger; NaN where either is
-    Maximum: "maximum", Some((Builtin::MAXIMUM, ARITHMETIC)), Some(maximum), Some(|a, b| Some(a.max(b)));
-    /// The smaller; NaN where either is
-    Minimum: "minimum", Some((Builtin::MINIMUM, ARITHMETIC)), Some(|a, b| -maximum(-a, -b)), Some(|a, b| Some(a.min(b)));
+    /// The larger; NaN where either is, which is where MAXIMUM gives one or the other
+    Maximum: "maximum", Some((Builtin::MAXIMUM, INTEGERS)), Some(maximum), Some(|a, b| Some(a.max(b)));
+    /// The smaller; NaN where either is, which is where MINIMUM gives one or the other
+    Minimum: "minimum", Some((Builtin::MINIMUM, INTEGERS)), Some(|a, b| -maximum(-a, -b)), Some(|a, b| Some(a.min(b)));
     /// `a · b`
     Mul: "mul", Some((Builtin::MUL, ARITHMETIC)), Some(|a, b| a * b), Some(|a, b| Some(a.wrapping_mul(b)));
     /// `aᵇ`
     Pow: "pow", Some((Builtin::POW, F32)), Some(f64::powf), Some(|a, b| Some(integer_power(a, b)));
     /// The rest of [`Arithmetic::DivFloor`], with the sign of `b`
-    Remainder: "remainder", Some((Builtin::FLOOR_MOD, &[DType::I32, DType::I64])), Some(remainder), Some(|a, b| {
+    Remainder: "remainder", Some((Builtin::FLOOR_MOD, ARITHMETIC)), Some(remainder), Some(|a, b| {
         let rest = a.checked_rem(b)?;
         Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
     });
@@ -272,13 +273,17 @@ impl Definition for Binary {
 
     fn from_tfl(node: &tfl::Node<'_>) -> Result<tfl::Imported<Self>, Illegal> {
         let dtype = node.input(0)?.dtype;
-        let named = |f: &&Arithmetic| f.row().builtin.is_some_and(|(b, _)| b == node.operator);
-        let exact = |f: &&Arithmetic| f.row().builtin.is_some_and(|(_, dtypes)| dtypes.contains(&dtype));
-        let function = *Arithmetic::ALL
-            .iter()
-            .filter(named)
-            .find(exact)
-            .ok_or_else(|| Illegal(format!("{} of {dtype} is not read", node.operator)))?;
+        // What is one number for all is a bound, which keeps NaN.
+        let extreme = [Builtin::MAXIMUM, Builtin::MINIMUM].contains(&node.operator);
+        if extreme && node.input(0)?.count() == Ok(1) && node.constant(0).is_ok() {
+            return Err(Illegal(format!("{} by a number is a bound", node.operator)));
+        }
+        let rows = Arithmetic::ALL.iter().filter_map(|f| Some((f, f.row().builtin?)));
+        let named: Vec<_> = rows.filter(|(_, (builtin, _))| *builtin == node.operator).collect();
+        let exact = named.iter().find(|(_, (_, dtypes))| dtypes.contains(&dtype));
+        let (&function, _) = *exact
+            .or(named.first())
+            .ok_or_else(|| Illegal(format!("{} is not arithmetic", node.operator)))?;
         let code = function.fused().map_or(0, |field| node.get(field).0);
         let activation = Activation::from_code(code)
             .ok_or_else(|| Illegal(format!("{} with activation {code} is not read", node.operator)))?;

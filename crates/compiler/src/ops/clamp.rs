@@ -20,7 +20,8 @@ pub struct Clamp {
 
 impl Definition for Clamp {
     const NAMES: &'static [&'static str] = &["clamp"];
-    const TFL: &'static [Builtin] = &[Builtin::RELU_0_TO_1, Builtin::RELU_N1_TO_1];
+    const TFL: &'static [Builtin] =
+        &[Builtin::MAXIMUM, Builtin::MINIMUM, Builtin::RELU_0_TO_1, Builtin::RELU_N1_TO_1];
     attributes!(min, max);
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
@@ -93,12 +94,21 @@ impl Definition for Clamp {
     }
 
     fn from_tfl(node: &tfl::Node<'_>) -> Result<tfl::Imported<Self>, Illegal> {
-        let min = match node.operator {
-            Builtin::RELU_N1_TO_1 => -1.0,
-            Builtin::RELU_0_TO_1 => 0.0,
-            other => return Err(Illegal(format!("{other} is not read as bounds"))),
+        let within = |min, max| Ok(tfl::imported(Clamp { min, max }, [0]));
+        match node.operator {
+            Builtin::RELU_N1_TO_1 => return within(Some(-1.0), Some(1.0)),
+            Builtin::RELU_0_TO_1 => return within(Some(0.0), Some(1.0)),
+            _ => {}
+        }
+        let bound = match node.constant(0)?.to_f64s()[..] {
+            [bound] if !bound.is_nan() => Some(bound),
+            _ => return Err(Illegal(format!("{} by other than one number is no bound", node.operator))),
         };
-        Ok(tfl::imported(Clamp { min: Some(min), max: Some(1.0) }, [0]))
+        let clamp = match node.operator {
+            Builtin::MAXIMUM => Clamp { min: bound, max: None },
+            _ => Clamp { min: None, max: bound },
+        };
+        Ok(tfl::imported(clamp, [1]))
     }
 }
 

@@ -4,12 +4,16 @@
 //! the limits; candidates that need what is forbidden themselves, and cannot be lowered further, are set aside, and
 //! the cheapest that is left is taken. What has none is reported by [`super::legalize`].
 
+mod activation;
+mod arithmetic;
 mod convolution;
+mod formula;
 mod indexing;
 mod matmul;
 mod normalization;
 mod padding;
 mod pooling;
+mod reduction;
 mod resize;
 mod shaping;
 
@@ -22,12 +26,15 @@ use crate::ops::{Graph, Pass, Patch, Rule, Site};
 
 /// Every family.
 const FAMILIES: &[&[Rule]] = &[
+    activation::RULES,
+    arithmetic::RULES,
     convolution::RULES,
     indexing::RULES,
     matmul::RULES,
     normalization::RULES,
     padding::RULES,
     pooling::RULES,
+    reduction::RULES,
     resize::RULES,
     shaping::RULES,
 ];
