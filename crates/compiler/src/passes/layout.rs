@@ -5,6 +5,9 @@
 //! 2. [`decide`] chooses among the forms by a minimum cut over the bytes that would be transposed.
 //! 3. [`apply`] puts every node into its form, with one patch, and tells about each transpose that is left.
 //!
+//! Before, operands get as many axes as the result ([`align`]); a reshape that flattens an image for a fully
+//! connected layer reads any order for nothing, since the weight can be permuted instead ([`weights`]).
+//!
 //! What is decided is *physical*: whether memory holds channels last. A transpose in the model merely says that
 //! one memory has another name on its other side, and costs nothing where both sides agree on the memory.
 
@@ -13,11 +16,12 @@ mod apply;
 mod cut;
 mod decide;
 mod forms;
+mod weights;
 
 use indexmap::IndexMap;
 use ir::{Diagnostic, Journal, Leaf, Mismatch, Origin, ValueId};
 
-use crate::ops::{Graph, Layout, Order, Pass, Patch, Transpose};
+use crate::ops::{Graph, Layout, Order, Pass, Patch, Rule, Transpose};
 
 const NAME: &str = "layout::assign";
 
@@ -34,13 +38,16 @@ fn run(graph: &mut Graph, journal: &mut Journal, io: Layout) -> Result<(), Diagn
     if io == Layout::Nhwc {
         give_channels_last(graph)?;
     }
-    ir::rules_pass("layout::ranks", "", align::RULES)
-        .run(graph, journal)
-        .map_err(|mut found| found.remove(0))?;
+    apply_rules(align::RULES, graph, journal)?;
     let forms = decide::decide(graph, forms::find(graph));
     let (patch, decisions) = apply::apply(graph, &forms).map_err(misfit)?;
     journal.decisions.extend(decisions);
-    patch.apply(graph, NAME)
+    patch.apply(graph, NAME)?;
+    apply_rules(weights::RULES, graph, journal)
+}
+
+fn apply_rules(rules: &'static [Rule], graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
+    ir::rules_pass(NAME, "", rules).run(graph, journal).map_err(|mut found| found.remove(0))
 }
 
 /// Inputs and outputs of rank 4 change their types, with a transpose behind each input and before each output;

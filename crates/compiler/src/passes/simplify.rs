@@ -32,11 +32,17 @@ const RULES: &[Rule] = ir::rules![
     axes::broadcast_of_nothing,
     axes::drop_broadcast_of_operand,
     axes::drop_leading_ones_of_operand,
+    axes::transpose_of_factor,
     parts::drop_whole_slice,
     parts::merge_slices,
     parts::concat_of_one,
     parts::merge_concats,
     parts::slice_of_concat,
+    parts::drop_empty_pad,
+    parts::merge_pads,
+    parts::drop_single_tile,
+    parts::drop_flips,
+    parts::drop_identity_resize,
     copies::concat_of_neighbours,
     copies::drop_single_tile,
     copies::flip_back,
@@ -47,6 +53,9 @@ const RULES: &[Rule] = ir::rules![
     elements::drop_term_of_zero,
     elements::once_is_enough,
     elements::undone,
+    elements::drop_unbounded_clamp,
+    elements::choice_of_one,
+    elements::reduction_of_one,
 ];
 
 /// `value` in the place of the node's only output. `None` where its type is another.

@@ -1,10 +1,11 @@
 //! The decided forms made real: one patch, with a transpose wherever a value is read in another order than made.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::{Mismatch, Operator, ToAttribute, ValueId};
 
 use super::decide::moves;
 use super::forms::Form;
+use super::weights;
 use crate::ops::{Graph, Op, Order, Patch, Transpose};
 
 /// Every node in its form, and a line for each transpose that stands then.
@@ -19,6 +20,7 @@ pub(super) fn apply(
         patch: Patch::new(graph),
         made: IndexMap::new(),
         stored: IndexMap::new(),
+        told: IndexSet::new(),
         decisions: Vec::new(),
     };
     for &id in graph.order() {
@@ -51,6 +53,8 @@ struct Build<'g> {
     made: IndexMap<ValueId, (ValueId, Order)>,
     /// The transposes of values, by the order that was wanted.
     stored: IndexMap<(ValueId, Order), ValueId>,
+    /// The transposes that were told of.
+    told: IndexSet<(ValueId, Order)>,
     decisions: Vec<String>,
 }
 
@@ -98,25 +102,44 @@ impl Build<'_> {
             return Ok(new);
         }
         let key = (value, order.clone());
+        self.tell(value, &from, order, reader)?;
         if let Some(&stored) = self.stored.get(&key) {
             return Ok(stored);
         }
         let axes = order.axes().iter().map(|&axis| from.position(axis)).collect();
         let transpose = Transpose { order: Order::new(axes)? };
-        let ty = self.graph.ty(value);
-        if !self.constant[value.index()] && moves(ty, &from, order) {
-            let line = format!(
-                "transpose {} of {ty} ({} bytes): {}; {}",
-                text(&transpose.order),
-                ty.bytes()?,
-                self.maker(value),
-                self.reader(reader, order),
-            );
-            self.decisions.push(line);
-        }
         let stored = self.patch.add(transpose, [new]);
         self.stored.insert(key, stored);
         Ok(stored)
+    }
+
+    /// Says, once per transpose that moves memory at run time, why it is there.
+    fn tell(
+        &mut self,
+        value: ValueId,
+        from: &Order,
+        order: &Order,
+        reader: Option<(ir::NodeId, usize)>,
+    ) -> Result<(), Mismatch> {
+        let ty = self.graph.ty(value);
+        let permutes_weight = reader
+            .and_then(|(id, _)| weights::leading_axes(self.graph, id))
+            .is_some_and(|leading| weights::keeps(from, leading));
+        if self.constant[value.index()] || permutes_weight || !moves(ty, from, order) {
+            return Ok(());
+        }
+        if !self.told.insert((value, order.clone())) {
+            return Ok(());
+        }
+        let axes = order.axes().iter().map(|&axis| from.position(axis)).collect();
+        self.decisions.push(format!(
+            "transpose {} of {ty} ({} bytes): {}; {}",
+            text(&Order::new(axes)?),
+            ty.bytes()?,
+            self.maker(value),
+            self.reader(reader, order),
+        ));
+        Ok(())
     }
 
     /// Why a value is stored as it is.

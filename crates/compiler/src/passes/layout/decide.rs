@@ -9,6 +9,7 @@ use ir::{TensorType, ValueId};
 
 use super::cut::{Problem, Variable};
 use super::forms::{Form, Forms};
+use super::weights;
 use crate::ops::{Graph, Order};
 
 /// What starting one more operator costs, in bytes that could be moved meanwhile.
@@ -22,8 +23,10 @@ pub(super) fn decide(graph: &Graph, mut forms: Vec<Option<Forms>>) -> Vec<Option
     let variables: Vec<Option<Variable>> =
         forms.iter().map(|f| matches!(f, Some(Forms::Either(_))).then(|| problem.variable())).collect();
     for value in graph.value_ids() {
-        let reads = reads(graph, &forms, value);
+        let mut reads = reads(graph, &forms, value);
         let Some(made) = makes(graph, &forms, &constant, value, &reads) else { continue };
+        let free = |loose: usize| made.iter().all(|order| weights::keeps(order, loose));
+        reads.retain(|read| !read.loose.is_some_and(free));
         let maker = match graph.producer(value) {
             _ if constant[value.index()] => Some(problem.variable()),
             Some((id, _)) => variables[id.index()],
@@ -40,6 +43,8 @@ pub(super) fn decide(graph: &Graph, mut forms: Vec<Option<Forms>>) -> Vec<Option
 struct Read {
     node: Option<usize>,
     orders: [Order; 2],
+    /// How many leading axes must stay, where the others may be in any order.
+    loose: Option<usize>,
 }
 
 fn reads(graph: &Graph, forms: &[Option<Forms>], value: ValueId) -> Vec<Read> {
@@ -51,12 +56,13 @@ fn reads(graph: &Graph, forms: &[Option<Forms>], value: ValueId) -> Vec<Read> {
         let Some(forms) = &forms[id.index()] else { continue };
         for (at, _) in graph.node(id).inputs.iter().enumerate().filter(|&(_, &v)| v == value) {
             let orders = [0, 1].map(|m| forms.of(m).inputs[at].clone());
-            reads.push(Read { node: Some(id.index()), orders });
+            let loose = weights::leading_axes(graph, id).filter(|_| orders[0] == orders[1]);
+            reads.push(Read { node: Some(id.index()), orders, loose });
         }
     }
     if graph.outputs().contains(&value) {
         let order = Order::identity(graph.ty(value).rank());
-        reads.push(Read { node: None, orders: [order.clone(), order] });
+        reads.push(Read { node: None, orders: [order.clone(), order], loose: None });
     }
     reads
 }

@@ -1,7 +1,7 @@
 //! Identities of transposes, reshapes and broadcasts.
 
 use super::{instead, one_for_two};
-use crate::ops::{BroadcastTo, Op, Patch, Reshape, Site, Transpose};
+use crate::ops::{BatchMatmul, BroadcastTo, Op, Order, Patch, Reshape, Site, Transpose};
 
 /// `transpose(x, identity)  =>  x`
 pub(super) fn drop_identity_transpose(at: Site<'_>) -> Option<Patch<'_>> {
@@ -73,6 +73,29 @@ pub(super) fn broadcast_of_nothing(at: Site<'_>) -> Option<Patch<'_>> {
     (patch.ty(reshaped) == at.output_ty()).then(|| patch.replace(at.output(), reshaped))
 }
 
+/// `batch_matmul(a, transpose(b))  =>  batch_matmul(a, b)ᵀᵇ`, where the transpose swaps rows and columns; where it
+/// moves other axes too, and columns away from the end, it is left with those, so that rows stay together
+pub(super) fn transpose_of_factor(at: Site<'_>) -> Option<Patch<'_>> {
+    let BatchMatmul { transpose_a, transpose_b } = *at.op()?;
+    let below = at.producer(1)?;
+    let Transpose { order } = below.op()?;
+    let last = order.rank().checked_sub(1)?;
+    let mut axes = order.axes().to_vec();
+    axes.swap(last, last.checked_sub(1)?);
+    if axes[last] != last {
+        return None;
+    }
+    let product = BatchMatmul { transpose_a, transpose_b: !transpose_b };
+    if axes.is_sorted() {
+        return one_for_two(at, below, product, vec![at.input(0)?, below.input(0)?]);
+    }
+    let mut patch = at.patch();
+    patch.consume(&below);
+    let rest = patch.add(Transpose { order: Order::new(axes).ok()? }, [below.input(0)?]);
+    let merged = patch.try_add(product, [at.input(0)?, rest]).ok()?;
+    (patch.ty(merged) == at.output_ty()).then(|| patch.replace(at.output(), merged))
+}
+
 /// Does the operator repeat its operands along axes of size 1 by itself?
 pub(super) fn broadcasts(op: &Op) -> bool {
     matches!(op, Op::Binary(_) | Op::Compare(_) | Op::Logical(_) | Op::Prelu(_) | Op::Where(_))
@@ -80,11 +103,18 @@ pub(super) fn broadcasts(op: &Op) -> bool {
 
 /// `f(broadcast_to(x), y)  =>  f(x, y)`, where `f` broadcasts by itself to the same sizes
 pub(super) fn drop_broadcast_of_operand(at: Site<'_>) -> Option<Patch<'_>> {
+    let alike = broadcasts(&at.node().op) || matches!(at.node().op, Op::BatchMatmul(_));
+    if !alike {
+        return None;
+    }
     without_below(at, |below| matches!(below.node().op, Op::BroadcastTo(_)))
 }
 
 /// `f(reshape(x, [1, …, sizes of x]), y)  =>  f(x, y)`, where `f` broadcasts by itself to the same sizes
 pub(super) fn drop_leading_ones_of_operand(at: Site<'_>) -> Option<Patch<'_>> {
+    if !broadcasts(&at.node().op) {
+        return None;
+    }
     without_below(at, |below| {
         let (Op::Reshape(Reshape { sizes }), Some(from)) = (&below.node().op, below.input_ty(0)) else {
             return false;
@@ -96,11 +126,8 @@ pub(super) fn drop_leading_ones_of_operand(at: Site<'_>) -> Option<Patch<'_>> {
     })
 }
 
-/// An operator that broadcasts, on what the first fitting node below it reads.
+/// The operator on what the first fitting node below it reads.
 fn without_below<'g>(at: Site<'g>, fits: impl Fn(Site<'g>) -> bool) -> Option<Patch<'g>> {
-    if !broadcasts(&at.node().op) {
-        return None;
-    }
     (0..at.inputs().len()).find_map(|index| {
         let below = at.producer(index).filter(|below| fits(*below))?;
         let mut inputs = at.inputs().to_vec();

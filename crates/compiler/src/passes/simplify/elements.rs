@@ -1,9 +1,12 @@
 //! Identities of casts and of functions of elements.
 
-use ir::{DType, ValueId};
+use ir::DType;
 
 use super::{instead, one_for_two};
-use crate::ops::{Activation, Arithmetic, Binary, Cast, Patch, Site, Unary};
+use crate::ops::{
+    Activation, Arithmetic, Binary, Cast, Clamp, Logical, Patch, Reduce, Reduction, Reshape, Site, Unary,
+    Where,
+};
 
 /// `cast(x, dtype of x)  =>  x`
 pub(super) fn drop_identity_cast(at: Site<'_>) -> Option<Patch<'_>> {
@@ -99,10 +102,38 @@ pub(super) fn once_is_enough(at: Site<'_>) -> Option<Patch<'_>> {
     (settles && below == function).then(|| instead(at, at.input(0)?))?
 }
 
-/// `−(−x)  =>  x`
+/// `−(−x)  =>  x`, `not(not(x))  =>  x`
 pub(super) fn undone(at: Site<'_>) -> Option<Patch<'_>> {
     let below = at.producer(0)?;
-    let negated = |site: Site<'_>| site.op().is_some_and(|f: &Unary| *f == Unary::Neg);
-    let inner: ValueId = below.input(0)?;
-    (negated(at) && negated(below)).then(|| instead(at, inner))?
+    let negates = |site: Site<'_>| site.op() == Some(&Unary::Neg);
+    let inverts = |site: Site<'_>| site.op() == Some(&Logical::Not);
+    let twice = (negates(at) && negates(below)) || (inverts(at) && inverts(below));
+    twice.then(|| instead(at, below.input(0)?))?
+}
+
+/// `clamp(x)  =>  x`, where nothing bounds it
+pub(super) fn drop_unbounded_clamp(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Clamp { min, max } = at.op()?;
+    let unbounded = min.is_none_or(|x| x == f64::NEG_INFINITY) && max.is_none_or(|x| x == f64::INFINITY);
+    unbounded.then(|| instead(at, at.input(0)?))?
+}
+
+/// `where(c, x, x)  =>  x`
+pub(super) fn choice_of_one(at: Site<'_>) -> Option<Patch<'_>> {
+    let Where {} = at.op()?;
+    (at.input(1) == at.input(2)).then(|| instead(at, at.input(1)?))?
+}
+
+/// `amax(x)  =>  reshape(x)` over axes of size 1; likewise for the least and the product. Sums and means make `0` of
+/// `−0`
+pub(super) fn reduction_of_one(at: Site<'_>) -> Option<Patch<'_>> {
+    let Reduce { function, axes, .. } = at.op()?;
+    let from = at.input_ty(0)?.sizes().ok()?;
+    let kept = matches!(function, Reduction::Max | Reduction::Min | Reduction::Prod);
+    if !kept || axes.iter().any(|&axis| from[axis] != 1) {
+        return None;
+    }
+    let mut patch = at.patch();
+    let reshaped = patch.add(Reshape { sizes: at.output_ty().sizes().ok()? }, [at.input(0)?]);
+    (patch.ty(reshaped) == at.output_ty()).then(|| patch.replace(at.output(), reshaped))
 }

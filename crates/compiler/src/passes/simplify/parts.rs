@@ -1,7 +1,7 @@
-//! Identities of slices and concatenations.
+//! Identities of operators that take parts and put parts together: slices, concatenations, padding and the like.
 
 use super::{instead, one_for_two};
-use crate::ops::{Concat, Patch, Site, Slice};
+use crate::ops::{Concat, Flip, Interpolation, Pad, PadMode, Padding, Patch, Resize, Site, Slice, Tile};
 
 /// `slice(x, all of it)  =>  x`
 pub(super) fn drop_whole_slice(at: Site<'_>) -> Option<Patch<'_>> {
@@ -62,4 +62,57 @@ pub(super) fn slice_of_concat(at: Site<'_>) -> Option<Patch<'_>> {
         from += size;
     }
     None
+}
+
+/// `pad(x, nothing)  =>  x`
+pub(super) fn drop_empty_pad(at: Site<'_>) -> Option<Patch<'_>> {
+    let pad: &Pad = at.op()?;
+    let empty = pad.padding.iter().all(|p| *p == Padding::default());
+    empty.then(|| instead(at, at.input(0)?))?
+}
+
+/// `pad(pad(x, p), q)  =>  pad(x, p + q)`, of one number
+pub(super) fn merge_pads(at: Site<'_>) -> Option<Patch<'_>> {
+    let outer: &Pad = at.op()?;
+    let below = at.producer(0)?;
+    let inner: &Pad = below.op()?;
+    let plain = [outer, inner].iter().all(|p| p.mode == PadMode::Constant);
+    if !plain || outer.value.to_bits() != inner.value.to_bits() {
+        return None;
+    }
+    let both = |(p, q): (&Padding, &Padding)| {
+        Some(Padding { before: p.before.checked_add(q.before)?, after: p.after.checked_add(q.after)? })
+    };
+    let padding = inner.padding.iter().zip(&outer.padding).map(both).collect::<Option<_>>()?;
+    one_for_two(at, below, Pad { padding, ..outer.clone() }, below.inputs().to_vec())
+}
+
+/// `tile(x, once)  =>  x`
+pub(super) fn drop_single_tile(at: Site<'_>) -> Option<Patch<'_>> {
+    let tile: &Tile = at.op()?;
+    tile.repeats.iter().all(|&n| n == 1).then(|| instead(at, at.input(0)?))?
+}
+
+/// `flip(flip(x))  =>  x`, and `flip(x)  =>  x` along an axis of size 1
+pub(super) fn drop_flips(at: Site<'_>) -> Option<Patch<'_>> {
+    let flip: &Flip = at.op()?;
+    if at.output_ty().sizes().ok()?[flip.axis] == 1 {
+        return instead(at, at.input(0)?);
+    }
+    let below = at.producer(0)?;
+    (below.op() == Some(flip)).then(|| instead(at, below.input(0)?))?
+}
+
+/// `resize(x, size of x)  =>  x`
+///
+/// Between an infinity and its neighbour PyTorch's linear resize computes `0 · ∞`, as LiteRT's does not always; the
+/// image itself is what both compute of numbers.
+pub(super) fn drop_identity_resize(at: Site<'_>) -> Option<Patch<'_>> {
+    let resize: &Resize = at.op()?;
+    let in_place = resize.align_corners || resize.step == [1.0, 1.0];
+    let whole = matches!(
+        resize.interpolation,
+        Interpolation::Nearest | Interpolation::NearestExact | Interpolation::Linear
+    );
+    (in_place && whole).then(|| instead(at, at.input(0)?))?
 }
