@@ -32,6 +32,9 @@ CASES = [
     Case("write-steps", lambda x, y: write(x, y, slice(1, None, 2)), randn(2, 7), randn(2, 3)),
     Case("write-steps-to-end", lambda x, y: write(x, y, slice(None, None, 3)), randn(2, 7), randn(2, 3)),
     Case("write-number", lambda x: write(x, 2.5, slice(-3, None)), randn(2, 5)),
+    Case("write-into-empty", lambda x: write_into_empty(x), randn(2, 3)),
+    Case("fill-with-tensor", lambda x: write(x, x[0, 0] * 2, slice(0, 1)), randn(2, 3)),
+    Case("ravel", lambda x: torch.ravel(x.mT), randn(2, 3)),
     Case("write-all", lambda x, y: write(x, y, slice(None)), randn(2, 3), randn(2, 3)),
     Case("write-row", lambda x, y: write(x, y, slice(1, 3)), randn(2, 5), randn(2)),
     Case("write-one", lambda x: write_one(x), randn(3, 4)),
@@ -59,4 +62,11 @@ def write_channel(x):
     z = torch.zeros_like(x)
     z[:, 0] = x[:, 1]
     z[:, 1:, ::2] = x[:, 1:, ::2] * 2
+    return z
+
+
+def write_into_empty(x):
+    z = torch.empty(2, 6)
+    z[:, :3] = x
+    z[:, 3:] = -x
     return z

@@ -21,6 +21,7 @@ impl Definition for Reshape {
     const ATEN: &'static [&'static str] = &[
         "aten._unsafe_view.default",
         "aten.flatten.using_ints",
+        "aten.ravel.default",
         "aten.reshape.default",
         "aten.reshape_as.default",
         "aten.squeeze.default",

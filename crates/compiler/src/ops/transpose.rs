@@ -25,7 +25,12 @@ impl Definition for Transpose {
         "aten.t.default",
         "aten.numpy_T.default",
         "aten.swapaxes.default",
+        "aten.swapdims.default",
+        "aten.mT.default",
         "aten.movedim.int",
+        "aten.movedim.intlist",
+        "aten.moveaxis.int",
+        "aten.moveaxis.intlist",
     ];
     const TFL: &'static [Builtin] = &[Builtin::TRANSPOSE];
     attributes!(order);
@@ -38,10 +43,16 @@ impl Definition for Transpose {
             "aten.permute.default" => axes = call.axes("dims", rank)?,
             "aten.transpose.int" => axes.swap(call.axis("dim0", rank)?, call.axis("dim1", rank)?),
             "aten.swapaxes.default" => axes.swap(call.axis("axis0", rank)?, call.axis("axis1", rank)?),
-            "aten.movedim.int" => {
-                let (from, to) = (call.axis("source", rank)?, call.axis("destination", rank)?);
-                let moved = axes.remove(from);
-                axes.insert(to, moved);
+            "aten.swapdims.default" => axes.swap(call.axis("dim0", rank)?, call.axis("dim1", rank)?),
+            "aten.mT.default" if rank >= 2 => axes.swap(rank - 2, rank - 1),
+            "aten.movedim.int" | "aten.movedim.intlist" | "aten.moveaxis.int" | "aten.moveaxis.intlist" => {
+                let (from, to) = (call.axes("source", rank)?, call.axes("destination", rank)?);
+                if from.len() != to.len() {
+                    return Err(call.malformed(format!("moves {} axes to {} places", from.len(), to.len())));
+                }
+                let mut left = (0..rank).filter(|axis| !from.contains(axis));
+                let moved = |place: usize| to.iter().position(|&t| t == place).map(|i| from[i]);
+                axes = (0..rank).filter_map(|place| moved(place).or_else(|| left.next())).collect();
             }
             _ => axes.reverse(),
         }

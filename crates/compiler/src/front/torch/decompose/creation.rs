@@ -13,7 +13,19 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
         filled(b, if &*b.call.target == "aten.fill.Scalar" { "value" } else { "s" })
     }),
     (
-        &["aten.zeros.default", "aten.zeros_like.default", "aten.new_zeros.default", "aten.zero.default"],
+        &[
+            "aten.zeros.default",
+            "aten.zeros_like.default",
+            "aten.new_zeros.default",
+            "aten.zero.default",
+            // What a model reads before it writes it is nothing that PyTorch promises: zeros will do.
+            "aten.empty.memory_format",
+            "aten.empty_like.default",
+            "aten.new_empty.default",
+            "aten.empty_permuted.default",
+            "aten.empty_strided.default",
+            "aten.new_empty_strided.default",
+        ],
         |b| repeated(b, Scalar::Int(0)),
     ),
     (&["aten.ones.default", "aten.ones_like.default", "aten.new_ones.default"], |b| {
@@ -27,7 +39,11 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
             "aten.detach.default",
             "aten.dropout.default",
             "aten.feature_dropout.default",
+            "aten.lift_fresh.default",
             "aten.lift_fresh_copy.default",
+            "aten.pin_memory.default",
+            "aten.resolve_conj.default",
+            "aten.resolve_neg.default",
             "aten.to.dtype",
             "aten.to.dtype_layout",
             "aten.to.device",

@@ -4,7 +4,7 @@ use ir::ValueId;
 
 use super::joining::joined;
 use super::{Builder, Row};
-use crate::dialect::aten::Malformed;
+use crate::dialect::aten::{Malformed, Scalar};
 use crate::ops::{Order, Slice, Transpose};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
@@ -40,9 +40,21 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.dsplit.array"], |b| split_at(b, 2)),
     (&["aten.unbind.int"], unbind),
     (&["aten.roll.default"], roll),
-    (&["aten.diagonal.default"], diagonal),
+    (&["aten.diagonal.default"], |b| {
+        let rank = b.call.tensor("self")?.ty.rank();
+        diagonal(b, b.call.axis("dim1", rank)?, b.call.axis("dim2", rank)?, b.call.int("offset")?)
+    }),
     (&["aten.diagonal_scatter.default"], diagonal_scatter),
-    (&["aten.copy.default"], copy),
+    (&["aten.diag.default"], |b| match b.call.tensor("self")?.ty.rank() {
+        1 => diag_embed(b, 0, 1, b.call.int("diagonal")?),
+        _ => diagonal(b, 0, 1, b.call.int("diagonal")?),
+    }),
+    (&["aten.diag_embed.default"], |b| {
+        let rank = b.result(0)?.rank();
+        diag_embed(b, b.call.axis("dim1", rank)?, b.call.axis("dim2", rank)?, b.call.int("offset")?)
+    }),
+    (&["aten.copy.default"], |b| copy(b, "src")),
+    (&["aten.fill.Tensor"], |b| copy(b, "value")),
     (&["aten.select_scatter.default"], select_scatter),
     (&["aten.slice_scatter.default"], slice_scatter),
 ];
@@ -184,9 +196,9 @@ fn roll(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
 }
 
 /// The source as the dtype and in the sizes of the tensor that it is written over.
-fn copy(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+fn copy(b: &mut Builder<'_>, source: &str) -> Result<Vec<ValueId>, Malformed> {
     let ty = b.result(0)?;
-    let source = b.tensor("src")?;
+    let source = b.tensor(source)?;
     let source = b.cast(source, ty.dtype)?;
     let sizes = ty.sizes().map_err(|m| Malformed(m.0))?;
     Ok(vec![super::shaping::expanded(b, source, &sizes)?])
@@ -270,12 +282,14 @@ struct Diagonal {
 }
 
 impl Diagonal {
-    fn of(b: &Builder<'_>, sizes: &[usize]) -> Result<Self, Malformed> {
+    fn of(b: &Builder<'_>, sizes: &[usize], one: usize, two: usize, offset: i64) -> Result<Self, Malformed> {
         let rank = sizes.len();
-        let (one, two) = (b.call.axis("dim1", rank)?, b.call.axis("dim2", rank)?);
+        if one >= rank || two >= rank {
+            return Err(b.call.malformed(format!("takes a diagonal of {rank} axes")));
+        }
         let others = (0..rank).filter(|&a| a != one && a != two);
         let order = Order::new(others.clone().chain([one, two]).collect()).map_err(|m| Malformed(m.0))?;
-        let (rows, columns, offset) = (sizes[one], sizes[two], b.call.int("offset")?);
+        let (rows, columns) = (sizes[one], sizes[two]);
         let away = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
         let (down, right) = if offset < 0 { (away, 0) } else { (0, away) };
         let count = rows.saturating_sub(down).min(columns.saturating_sub(right));
@@ -290,11 +304,25 @@ impl Diagonal {
         let value = b.add(Transpose { order: self.order.clone() }, &[value])?;
         b.reshape(value, &self.flat)
     }
+
+    /// The value with this diagonal taken from `source`.
+    fn replaced(&self, b: &mut Builder<'_>, value: ValueId, source: ValueId) -> Result<ValueId, Malformed> {
+        let sizes = b.sizes(value)?;
+        let flat = self.flattened(b, value)?;
+        let last = self.flat.len() - 1;
+        let mut written = self.flat.clone();
+        written[last] = self.count;
+        let source = b.cast(source, b.ty(value).dtype)?;
+        let source = super::shaping::expanded(b, source, &written)?;
+        let flat = replaced(b, flat, source, last, self.start, self.step)?;
+        let woven = b.reshape(flat, &self.order.apply(&sizes))?;
+        b.add(Transpose { order: self.order.inverse() }, &[woven])
+    }
 }
 
-fn diagonal(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+fn diagonal(b: &mut Builder<'_>, one: usize, two: usize, offset: i64) -> Result<Vec<ValueId>, Malformed> {
     let value = b.tensor("self")?;
-    let of = Diagonal::of(b, &b.sizes(value)?)?;
+    let of = Diagonal::of(b, &b.sizes(value)?, one, two, offset)?;
     let flat = of.flattened(b, value)?;
     let last = of.flat.len() - 1;
     let mut slice = Slice::along(&of.flat, last, of.start, of.count);
@@ -305,15 +333,18 @@ fn diagonal(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
 /// A diagonal replaced.
 fn diagonal_scatter(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     let (value, source) = (b.tensor("self")?, b.tensor("src")?);
-    let sizes = b.sizes(value)?;
-    let of = Diagonal::of(b, &sizes)?;
-    let flat = of.flattened(b, value)?;
-    let last = of.flat.len() - 1;
-    let mut written = of.flat.clone();
-    written[last] = of.count;
-    let source = b.cast(source, b.ty(value).dtype)?;
-    let source = super::shaping::expanded(b, source, &written)?;
-    let flat = replaced(b, flat, source, last, of.start, of.step)?;
-    let woven = b.reshape(flat, &of.order.apply(&sizes))?;
-    Ok(vec![b.add(Transpose { order: of.order.inverse() }, &[woven])?])
+    let rank = b.ty(value).rank();
+    let (one, two) = (b.call.axis("dim1", rank)?, b.call.axis("dim2", rank)?);
+    let of = Diagonal::of(b, &b.sizes(value)?, one, two, b.call.int("offset")?)?;
+    Ok(vec![of.replaced(b, value, source)?])
+}
+
+/// Zeros with a diagonal replaced.
+fn diag_embed(b: &mut Builder<'_>, one: usize, two: usize, offset: i64) -> Result<Vec<ValueId>, Malformed> {
+    let (source, ty) = (b.tensor("self")?, b.result(0)?);
+    let sizes = ty.sizes().map_err(|m| Malformed(m.0))?;
+    let of = Diagonal::of(b, &sizes, one, two, offset)?;
+    let zero = b.number(ty.dtype, Scalar::Int(0));
+    let zeros = super::shaping::expanded(b, zero, &sizes)?;
+    Ok(vec![of.replaced(b, zeros, source)?])
 }

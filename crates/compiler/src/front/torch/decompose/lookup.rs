@@ -10,7 +10,7 @@ use crate::ops::{Arithmetic, Flip, Gather, Order, Transpose};
 
 pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.index_select.default"], index_select),
-    (&["aten.index.Tensor"], index),
+    (&["aten.index.Tensor", "aten._unsafe_index.Tensor"], index),
     (&["aten.gather.default"], gather),
     (&["aten.take.default"], take),
     (&["aten.take_along_dim.default"], take_along_dim),

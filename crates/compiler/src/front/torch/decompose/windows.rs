@@ -8,11 +8,19 @@ use super::{Builder, Row};
 use crate::dialect::aten::Malformed;
 use crate::ops::{Gather, Order, Pad, Padding};
 
-pub(super) const ROWS: &[(&[&str], Row)] =
-    &[(&["aten.unfold.default"], unfold), (&["aten.im2col.default"], im2col)];
+pub(super) const ROWS: &[(&[&str], Row)] = &[
+    (&["aten.as_strided.default"], as_strided),
+    (&["aten.im2col.default"], im2col),
+    (&["aten.unfold.default"], unfold),
+];
 
 /// The most places that the windows along one axis may have together.
 const MOST: usize = 1 << 20;
+
+/// The dtype of indices below this number.
+fn wide(size: usize) -> DType {
+    if i32::try_from(size).is_ok() { DType::I32 } else { DType::I64 }
+}
 
 /// Windows of `size` places, `dilation` apart, every `step` places along an axis. The axis becomes two: the windows
 /// and the places in each. Places of windows that touch without overlap are there already; others are looked up.
@@ -39,7 +47,7 @@ fn windows(
         return b.reshape(covered, &sizes);
     }
     let places = (0..count).flat_map(|w| (0..size).map(move |i| (w * step + i * dilation) as i64));
-    let places = b.constant(Tensor::from_i64s(DType::I32, &[count, size], places));
+    let places = b.constant(Tensor::from_i64s(wide(sizes[axis]), &[count, size], places));
     b.add(Gather { axis, batch: 0 }, &[value, places])
 }
 
@@ -81,4 +89,44 @@ fn im2col(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         return Err(b.call.malformed(format!("gives {}", b.ty(columns))));
     }
     Ok(vec![b.reshape(columns, &result)?])
+}
+
+/// The elements at `start + Σ iₖ·strideₖ` of a tensor that lies in memory in their order, which is all that reaches
+/// this row.
+fn as_strided(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let value = b.tensor("self")?;
+    let all = product(b, &b.sizes(value)?)?;
+    let flat = b.reshape(value, &[all])?;
+    let start = b.call.optional_int("storage_offset")?.map_or(Ok(0), usize::try_from);
+    let (sizes, strides) = (b.call.ints("size")?, b.call.ints("stride")?);
+    let counted = |list: Vec<i64>| list.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+    let (Ok(start), Ok(sizes), Ok(strides)) = (start, counted(sizes), counted(strides)) else {
+        return Err(b.call.malformed("sizes, strides and offsets are not below zero"));
+    };
+    let count = product(b, &sizes)?;
+    let reach = sizes
+        .iter()
+        .zip(&strides)
+        .try_fold(start, |at, (&n, &step)| at.checked_add(n.saturating_sub(1).checked_mul(step)?));
+    if sizes.len() != strides.len() || count == 0 || reach.is_none_or(|last| last >= all) {
+        return Err(b.call.malformed(format!("{sizes:?} by {strides:?} from {start} is not within {all}")));
+    }
+    let packed = sizes
+        .iter()
+        .zip(&strides)
+        .rev()
+        .try_fold(1usize, |step, (&n, &stride)| (n == 1 || stride == step).then(|| step * n));
+    if packed.is_some() {
+        let run = part(b, flat, 0, start, count)?;
+        return Ok(vec![b.reshape(run, &sizes)?]);
+    }
+    if count > MOST {
+        return Err(b.call.malformed(format!("takes {count} elements one by one, which are too many")));
+    }
+    let mut places = vec![start as i64];
+    for (&n, &step) in sizes.iter().zip(&strides) {
+        places = places.iter().flat_map(|&at| (0..n).map(move |i| at + (i * step) as i64)).collect();
+    }
+    let places = b.constant(Tensor::from_i64s(wide(all), &sizes, places));
+    Ok(vec![b.add(Gather { axis: 0, batch: 0 }, &[flat, places])?])
 }
