@@ -13,7 +13,7 @@ CASES = [
     Case("property", lambda x: x.mT, randn(2, 3, 4)),
     Case("move-axis", lambda x: x.moveaxis(0, -1), randn(2, 3, 4)),
     Case("move-axes", lambda x: x.movedim((0, 3), (2, 0)), randn(2, 3, 4, 5)),
-    Case("swap-axes", lambda x: x.swapdims(0, 2), randn(2, 3, 4)),
+    Case("swap-dims", lambda x: x.swapdims(0, 2), randn(2, 3, 4)),
     Case("integers", lambda x: x.permute(1, 0), integers(2, 3)),
     Case("nothing", lambda x: x.permute(0, 1, 2), randn(2, 3, 4)),
     Case("ones-moved", lambda x: x.permute(2, 0, 1), randn(1, 3, 1)),
