@@ -31,4 +31,9 @@ CASES = [
     Case("replicate-wide", nn.ReplicationPad2d((2, 3, 0, 2)), randn(1, 2, 4, 5)),
     Case("replicate-1d", nn.ReplicationPad1d((1, 2)), randn(1, 2, 5)),
     Case("circular", nn.CircularPad2d((1, 2, 0, 1)), randn(1, 2, 4, 5)),
+    Case("circular-wide", nn.CircularPad2d((4, 3, 2, 4)), randn(1, 2, 4, 5)),
+    Case("replicate-3d", nn.ReplicationPad3d(2), randn(1, 1, 2, 3, 3)),
+    Case("zero-rank-6", padded((1, 0, 0, 1)), randn(1, 1, 2, 2, 2, 2)),
+    Case("minus-zero", padded((1, 1), value=-0.0), randn(2, 3)),
+    Case("booleans", lambda x: F.pad(x > 0, (1, 1), value=True), randn(2, 3)),
 ]

@@ -45,4 +45,11 @@ CASES = [
     Case("average-3d", nn.AvgPool3d((1, 2, 2)), randn(1, 2, 3, 4, 6)),
     Case("adaptive-average-3d", nn.AdaptiveAvgPool3d(1), randn(1, 2, 3, 4, 5)),
     Case("adaptive-average-1d", nn.AdaptiveAvgPool1d(1), randn(2, 3, 5)),
+    Case("max-3d-padding", nn.MaxPool3d(3, stride=2, padding=1, ceil_mode=True), randn(1, 2, 4, 5, 6)),
+    Case("average-3d-padding", nn.AvgPool3d(3, stride=2, padding=1), randn(1, 2, 4, 5, 6)),
+    Case("average-3d-not-counted", nn.AvgPool3d(3, 2, 1, ceil_mode=True, count_include_pad=False), randn(1, 2, 4, 5, 6)),
+    Case("adaptive-average-3d-cells", nn.AdaptiveAvgPool3d((1, 2, 3)), randn(1, 2, 3, 4, 5)),
+    Case("average-divisor-padding", nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=4), randn(1, 3, 6, 8)),
+    Case("max-dilation-padding", nn.MaxPool2d(3, stride=2, dilation=2, padding=1), randn(1, 3, 9, 8)),
+    Case("adaptive-max-to-one", nn.AdaptiveMaxPool2d(1), randn(1, 3, 4, 5)),
 ]

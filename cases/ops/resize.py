@@ -50,4 +50,14 @@ CASES = [
     Case("linear-1d", resized(scale_factor=2, mode="linear"), randn(1, 2, 5)),
     Case("pixel-shuffle", nn.PixelShuffle(2), randn(1, 8, 3, 4)),
     Case("pixel-unshuffle", nn.PixelUnshuffle(2), randn(1, 2, 6, 4)),
+    Case("bilinear-antialias-larger", resized(size=(7, 9), antialias=True, **LINEAR), randn(1, 2, 5, 4)),
+    Case("bicubic-antialias", resized(size=(4, 5), mode="bicubic", antialias=True), randn(1, 1, 9, 11)),
+    Case("bicubic-corners", resized(size=(7, 5), mode="bicubic", align_corners=True), randn(1, 1, 4, 3)),
+    Case("nearest-exact-factor", resized(scale_factor=1.7, mode="nearest-exact"), randn(1, 2, 7, 9)),
+    # One over the factor is not the quotient of the sizes, and PyTorch takes a short cut.
+    Case("nearest-factor-near-two", resized(scale_factor=2.1), randn(1, 2, 5, 9)),
+    Case("nearest-factor-near-one", resized(scale_factor=1.1), randn(1, 2, 5, 9)),
+    Case("trilinear", resized(size=(3, 5, 4), mode="trilinear"), randn(1, 2, 2, 3, 4)),
+    Case("pixel-shuffle-after-convolution", nn.Sequential(nn.Conv2d(2, 18, 3), nn.PixelShuffle(3)), randn(1, 2, 5, 4)),
+    Case("pixel-shuffle-no-batch", nn.PixelShuffle(2), randn(8, 3, 4)),
 ]

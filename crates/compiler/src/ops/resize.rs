@@ -19,6 +19,10 @@ words! {
         Linear = "linear",
         /// Four neighbours along each axis, by the cubic convolution with a = −¾.
         Cubic = "cubic",
+        /// All that lie under a triangle as wide as two pixels of the smaller image.
+        LinearAntialias = "linear_antialias",
+        /// All that lie under a cubic convolution, a = −½, as wide as four pixels of the smaller image.
+        CubicAntialias = "cubic_antialias",
     }
 }
 
@@ -88,6 +92,11 @@ impl Resize {
                 };
                 vec![tap(&|i| i, &|w| 1.0 - w), tap(&|i| (i + 1).min(last), &|w| w)]
             }
+            Interpolation::LinearAntialias => spread(step, from, to, 1.0, |x| 1.0 - x),
+            Interpolation::CubicAntialias => spread(step, from, to, 2.0, |x| match x < 1.0 {
+                true => cubic_near(x, -0.5),
+                false => cubic_far(x, -0.5),
+            }),
             Interpolation::Cubic => {
                 let index = |i: usize, tap: i64| (centre(i).floor() as i64 - 1 + tap).clamp(0, last) as usize;
                 let weight = |i: usize, tap: usize| cubic(centre(i) - centre(i).floor())[tap];
@@ -164,12 +173,56 @@ impl Resize {
     }
 }
 
-/// The shares of four neighbours of a place `t` behind the second (Keys 1981, a = −¾).
+/// The cubic convolution (Keys 1981) at a distance below one.
+fn cubic_near(x: f32, a: f32) -> f32 {
+    ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+}
+
+/// The cubic convolution at a distance between one and two.
+fn cubic_far(x: f32, a: f32) -> f32 {
+    ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
+}
+
+/// The shares of four neighbours of a place `t` behind the second.
 fn cubic(t: f32) -> [f32; 4] {
     const A: f32 = -0.75;
-    let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-    let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
-    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+    [cubic_far(t + 1.0, A), cubic_near(t, A), cubic_near(1.0 - t, A), cubic_far(2.0 - t, A)]
+}
+
+/// All pixels less than `reach` pixels of the smaller image away, by a function of their distance, which sum to one
+/// (`HelperInterpBase` of PyTorch's kernels).
+fn spread(step: f32, from: usize, to: usize, reach: f32, share: impl Fn(f32) -> f32) -> Vec<Tap> {
+    let scale = step.max(1.0);
+    let support = reach * scale;
+    let seen = |i: usize| {
+        let centre = step * (i as f32 + 0.5);
+        let first = ((centre - support + 0.5) as i64).max(0);
+        let last = ((centre + support + 0.5) as i64).min(from as i64);
+        let weights: Vec<f32> = (first..last)
+            .map(|p| (p as f32 - centre + 0.5).abs() / scale)
+            .map(|x| if x < reach { share(x) } else { 0.0 })
+            .collect();
+        let total: f32 = weights.iter().sum();
+        (first, weights.into_iter().map(|w| if total == 0.0 { w } else { w / total }).collect::<Vec<f32>>())
+    };
+    let all: Vec<(i64, Vec<f32>)> = (0..to).map(seen).collect();
+    let most = all.iter().map(|(_, w)| w.len()).max().unwrap_or(0).max(1);
+    let mut taps = vec![Tap { index: vec![0; to], weight: vec![0.0; to] }; most];
+    for (i, (first, weights)) in all.iter().enumerate() {
+        // Where fewer are seen, the first is taken in parts: nothing that is not seen is multiplied by zero.
+        let mut rest = weights.first().copied().unwrap_or(0.0);
+        for (k, tap) in taps.iter_mut().enumerate() {
+            let inside = k > 0 && k < weights.len();
+            tap.index[i] = (*first as usize + if inside { k } else { 0 }).min(from - 1);
+            tap.weight[i] = if inside { weights[k] } else { rest / 2.0 };
+            if !inside {
+                rest /= 2.0;
+            }
+        }
+        // What is left of the parts.
+        taps[0].weight[i] += rest;
+    }
+    taps
 }
 
 impl Definition for Resize {
@@ -214,7 +267,7 @@ impl Definition for Resize {
             Interpolation::Nearest => (Builtin::RESIZE_NEAREST_NEIGHBOR, false),
             Interpolation::NearestExact => (Builtin::RESIZE_NEAREST_NEIGHBOR, true),
             Interpolation::Linear => (Builtin::RESIZE_BILINEAR, !self.align_corners),
-            Interpolation::Cubic => return Err(Illegal::new("TFLite has no cubic resize")),
+            other => return Err(Illegal(format!("TFLite has no resize by {other:?}"))),
         };
         let x = inputs[0];
         if self.layout != Layout::Nhwc {

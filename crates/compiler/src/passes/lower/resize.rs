@@ -10,6 +10,9 @@ use crate::ops::{
 pub(super) const RULES: &[Rule] =
     rules![resize_as_gathers, channels_of_depth_to_space, channels_of_space_to_depth, channels_in_weights];
 
+/// More taps than this make a graph that no one wants.
+const MOST_TAPS: usize = 32;
+
 /// `resize(x)  =>  Σ gather(x, indexₖ) · weightₖ` along the width, and of that along the height
 fn resize_as_gathers(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Resize = at.op()?;
@@ -18,6 +21,9 @@ fn resize_as_gathers(at: Site<'_>) -> Option<Patch<'_>> {
     let mut x = at.input(0)?;
     for i in [1, 0] {
         let taps = op.taps(i, sizes[h + i]);
+        if taps.len() > MOST_TAPS {
+            return None;
+        }
         let mut sum = None;
         for tap in &taps {
             let unmoved = tap.index.iter().copied().eq(0..sizes[h + i]);

@@ -1,4 +1,4 @@
-//! Pools over one and two axes, with and without a batch, and to a given size.
+//! Pools over one, two and three axes, with and without a batch, and to a given size.
 
 use ir::ValueId;
 
@@ -23,6 +23,9 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default"], |b| {
         adaptive(b, Reduction::Max)
     }),
+    (&["aten.max_pool3d.default"], |b| over_three_axes(b, Pooling::Max)),
+    (&["aten.avg_pool3d.default"], |b| over_three_axes(b, Pooling::Average)),
+    (&["aten.adaptive_avg_pool3d.default", "aten._adaptive_avg_pool3d.default"], adaptive_over_three_axes),
 ];
 
 /// The number of spatial axes that the call's name says.
@@ -70,13 +73,22 @@ fn window(b: &Builder<'_>) -> Result<Window, Malformed> {
         true => pair(b, "dilation", 1)?.unwrap_or([1; 2]),
         false => [1; 2],
     };
-    let fits = (0..2).all(|i| padding[i] <= kernel[i] / 2 && kernel[i] * stride[i] * dilation[i] > 0);
-    if !fits || kernel.iter().chain(&stride).chain(&dilation).any(|&n| n > 1 << 31) {
+    let window = Window { kernel, stride, dilation, padding: padding.map(Padding::both) };
+    checked(b, &window)?;
+    Ok(window)
+}
+
+/// Errs where PyTorch would not pool, or no one would.
+fn checked(b: &Builder<'_>, window: &Window) -> Result<(), Malformed> {
+    let Window { kernel, stride, dilation, padding } = window;
+    let some = |i: usize| kernel[i] > 0 && stride[i] > 0 && dilation[i] > 0;
+    let fits = (0..2).all(|i| padding[i].before <= kernel[i] / 2 && some(i));
+    if !fits || kernel.iter().chain(stride).chain(dilation).any(|&n| n > 1 << 31) {
         return Err(b
             .call
             .malformed(format!("has kernel {kernel:?}, stride {stride:?}, padding {padding:?}")));
     }
-    Ok(Window { kernel, stride, dilation, padding: padding.map(Padding::both) })
+    Ok(())
 }
 
 /// Grows the padding after so that a window that the end cuts counts too, unless it starts behind the image: PyTorch's
@@ -116,28 +128,53 @@ fn max(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
     let mut results = vec![as_recorded(b, y, 0)?];
     if b.call.results.len() > 1 {
         // Swept away where nothing reads it, and refused otherwise.
-        let Window { kernel, stride, dilation, padding } = window;
-        let indices = b.add(MaxPoolIndices { kernel, stride, dilation, padding }, &[x])?;
+        let (image, sizes) = (height_and_width(b, x)?, b.sizes(y)?);
+        let seen = |i: usize| seen_pixels(&window, i, image[i], sizes[i + 2]);
+        let indices = b.add(MaxPoolIndices { rows: seen(0), columns: seen(1) }, &[x])?;
         results.push(as_recorded(b, indices, 1)?);
     }
     Ok(results)
 }
 
-/// Padding that counts is made of zeros first; then a pool that counts only elements divides as PyTorch does, which
-/// never counts what `ceil_mode` adds.
+/// For each place of the window along one axis, the pixels that it sees: the first, how many, how far apart.
+fn seen_pixels(window: &Window, i: usize, size: usize, places: usize) -> Vec<[usize; 3]> {
+    let (step, before) = (window.dilation[i], window.padding[i].before);
+    let seen = |at: usize| {
+        let tap = |tap: usize| (at * window.stride[i] + tap * step).checked_sub(before).filter(|&p| p < size);
+        let mut pixels = (0..window.kernel[i]).filter_map(tap);
+        let first = pixels.next();
+        [first.unwrap_or(0), usize::from(first.is_some()) + pixels.count(), step]
+    };
+    (0..places).map(seen).collect()
+}
+
 fn average(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
-    let (mut x, mut window) = (images(b)?, window(b)?);
+    let (x, window) = (images(b)?, window(b)?);
     let divisor = match axes_of(b) {
         1 => None,
         _ => b.call.optional_int("divisor_override")?,
     };
+    let taps = window.kernel[0] * window.kernel[1];
+    let y = averaged(b, x, window, divisor.is_some())?;
+    let y = divided(b, y, taps, divisor)?;
+    Ok(vec![as_recorded(b, y, 0)?])
+}
+
+/// The mean of each window. Padding that counts is made of zeros first; then a pool that counts only elements divides
+/// as PyTorch does, which never counts what `ceil_mode` adds, unless the divisor is `fixed`.
+fn averaged(
+    b: &mut Builder<'_>,
+    mut x: ValueId,
+    mut window: Window,
+    fixed: bool,
+) -> Result<ValueId, Malformed> {
+    let given = window.padding;
     round_up(b, &mut window, height_and_width(b, x)?)?;
-    let given = pair(b, "padding", 0)?.unwrap_or([0; 2]).map(Padding::both);
-    let zeros = match (divisor, b.call.bool("count_include_pad")?) {
+    let zeros = match (fixed, b.call.bool("count_include_pad")?) {
         // All that a window sees is divided by the same number, so all of it may be zeros.
-        (Some(_), _) => window.padding,
-        (None, true) => given,
-        (None, false) => [Padding::default(); 2],
+        (true, _) => window.padding,
+        (false, true) => given,
+        (false, false) => [Padding::default(); 2],
     };
     if zeros != [Padding::default(); 2] {
         let mut padding = vec![Padding::default(); 4];
@@ -147,16 +184,86 @@ fn average(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
             *left = Padding { before: left.before - zeros.before, after: left.after - zeros.after };
         }
     }
-    let mut y = b.add(pool(Pooling::Average, window), &[x])?;
-    if let Some(divisor) = divisor {
-        if divisor == 0 {
-            return Err(b.call.malformed("has a divisor of zero"));
-        }
-        let factor = (window.kernel[0] * window.kernel[1]) as f64 / divisor as f64;
-        let factor = b.number(b.ty(y).dtype, Scalar::Float(factor));
-        y = b.add(Arithmetic::Mul, &[y, factor])?;
+    b.add(pool(Pooling::Average, window), &[x])
+}
+
+/// A mean of so many taps, as a sum divided by another number.
+fn divided(b: &mut Builder<'_>, y: ValueId, taps: usize, divisor: Option<i64>) -> Result<ValueId, Malformed> {
+    let Some(divisor) = divisor else { return Ok(y) };
+    if divisor == 0 {
+        return Err(b.call.malformed("has a divisor of zero"));
     }
+    let factor = b.number(b.ty(y).dtype, Scalar::Float(taps as f64 / divisor as f64));
+    b.add(Arithmetic::Mul, &[y, factor])
+}
+
+/// Height and width are pooled first, each slice an image, and then the depth, each row of pixels a column.
+fn over_three_axes(b: &mut Builder<'_>, pooling: Pooling) -> Result<Vec<ValueId>, Malformed> {
+    let (x, sizes) = volumes(b)?;
+    let three = |name: &str, otherwise: [usize; 3]| -> Result<[usize; 3], Malformed> {
+        Ok(b.call.optional_spatial::<3>(name)?.unwrap_or(otherwise))
+    };
+    let kernel = three("kernel_size", [0; 3])?;
+    let (stride, padding) = (three("stride", kernel)?, three("padding", [0; 3])?);
+    let dilation = if pooling == Pooling::Max { three("dilation", [1; 3])? } else { [1; 3] };
+    let divisor = match pooling {
+        Pooling::Max => None,
+        Pooling::Average => b.call.optional_int("divisor_override")?,
+    };
+    let of = |i: usize, j: usize| -> Window {
+        let pick = |all: &[usize; 3], one: usize| [all[i], if j == 3 { one } else { all[j] }];
+        Window {
+            kernel: pick(&kernel, 1),
+            stride: pick(&stride, 1),
+            dilation: pick(&dilation, 1),
+            padding: pick(&padding, 0).map(Padding::both),
+        }
+    };
+    let (slices, columns) = (of(1, 2), of(0, 3));
+    checked(b, &slices)?;
+    checked(b, &columns)?;
+    let each = |b: &mut Builder<'_>, x: ValueId, mut window: Window| match pooling {
+        Pooling::Average => averaged(b, x, window, divisor.is_some()),
+        Pooling::Max => {
+            round_up(b, &mut window, height_and_width(b, x)?)?;
+            b.add(pool(Pooling::Max, window), &[x])
+        }
+    };
+    let [n, c, d, h, w] = sizes;
+    let x = b.reshape(x, &[n, c * d, h, w])?;
+    let y = each(b, x, slices)?;
+    let [h, w] = height_and_width(b, y)?;
+    let y = b.reshape(y, &[n, c, d, h * w])?;
+    let y = each(b, y, columns)?;
+    let y = divided(b, y, kernel.iter().product(), divisor)?;
     Ok(vec![as_recorded(b, y, 0)?])
+}
+
+/// The input as a batch of images of three axes, and its sizes.
+fn volumes(b: &mut Builder<'_>) -> Result<(ValueId, [usize; 5]), Malformed> {
+    let x = b.tensor("self")?;
+    let mut sizes = b.sizes(x)?;
+    if sizes.len() == 4 {
+        sizes.insert(0, 1);
+    }
+    let five = sizes[..].try_into().map_err(|_| b.call.malformed(format!("pools {}", b.ty(x))))?;
+    Ok((b.reshape(x, &sizes)?, five))
+}
+
+/// As [`adaptive`], along the depth and then along height and width.
+fn adaptive_over_three_axes(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
+    let (mut x, sizes) = volumes(b)?;
+    let recorded = b.result(0)?.sizes().map_err(|m| b.call.malformed(m))?;
+    let &[.., d, h, w] = &recorded[..] else {
+        return Err(b.call.malformed(format!("makes {recorded:?}")));
+    };
+    if [d, h, w].contains(&0) || sizes.contains(&0) {
+        return Err(b.call.malformed(format!("makes {recorded:?} of {sizes:?}")));
+    }
+    for (axis, cells) in [(2, d), (3, h), (4, w)] {
+        x = along(b, x, axis, cells, Reduction::Mean)?;
+    }
+    Ok(vec![as_recorded(b, x, 0)?])
 }
 
 /// More cells than this along an axis that they do not divide make a graph that no one wants.
@@ -197,17 +304,23 @@ fn adaptive(b: &mut Builder<'_>, function: Reduction) -> Result<Vec<ValueId>, Ma
     Ok(results)
 }
 
-/// The indices of the maxima of cells that divide the image.
+/// The indices of the maxima of the cells.
 fn indices_of_cells(b: &mut Builder<'_>, image: [usize; 2], cells: [usize; 2]) -> Result<ValueId, Malformed> {
     let x = images(b)?;
-    if (0..2).any(|i| !image[i].is_multiple_of(cells[i])) {
-        let message = format!("gives indices; {cells:?} cells do not divide {image:?} pixels");
-        return Err(b.call.malformed(message));
-    }
-    let kernel = [image[0] / cells[0], image[1] / cells[1]];
-    let padding = [Padding::default(); 2];
-    let indices = b.add(MaxPoolIndices { kernel, stride: kernel, dilation: [1, 1], padding }, &[x])?;
+    let seen = |i: usize| {
+        let cell = |cell: usize| {
+            let (start, end) = bounds(cell, cells[i], image[i]);
+            [start, end - start, 1]
+        };
+        (0..cells[i]).map(cell).collect()
+    };
+    let indices = b.add(MaxPoolIndices { rows: seen(0), columns: seen(1) }, &[x])?;
     as_recorded(b, indices, 1)
+}
+
+/// Where a cell of so many starts and ends on an axis.
+fn bounds(cell: usize, cells: usize, size: usize) -> (usize, usize) {
+    (cell * size / cells, ((cell + 1) * size).div_ceil(cells))
 }
 
 /// Each cell along one axis is reduced on its own.
@@ -223,6 +336,9 @@ fn along(
     if cells == size {
         return Ok(x);
     }
+    if cells == 1 {
+        return b.add(Reduce { function, axes: vec![axis], keep: true }, &[x]);
+    }
     if cells > MOST_CELLS {
         return Err(b
             .call
@@ -230,7 +346,7 @@ fn along(
     }
     let mut parts = Vec::new();
     for cell in 0..cells {
-        let (start, end) = (cell * size / cells, ((cell + 1) * size).div_ceil(cells));
+        let (start, end) = bounds(cell, cells, size);
         let part = b.add(Slice::along(&sizes, axis, start, end - start), &[x])?;
         parts.push(match end - start {
             1 => part,

@@ -43,6 +43,12 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.upsample_bicubic2d.default", "aten.upsample_bicubic2d.vec"], |b| {
         resized(b, Interpolation::Cubic)
     }),
+    (&["aten._upsample_bilinear2d_aa.default", "aten._upsample_bilinear2d_aa.vec"], |b| {
+        resized(b, Interpolation::LinearAntialias)
+    }),
+    (&["aten._upsample_bicubic2d_aa.default", "aten._upsample_bicubic2d_aa.vec"], |b| {
+        resized(b, Interpolation::CubicAntialias)
+    }),
     (&["aten.pixel_shuffle.default"], |b| shuffled(b, Direction::ToSpace, "upscale_factor")),
     (&["aten.pixel_unshuffle.default"], |b| shuffled(b, Direction::ToDepth, "downscale_factor")),
 ];
@@ -74,8 +80,8 @@ fn resized(b: &mut Builder<'_>, interpolation: Interpolation) -> Result<Vec<Valu
         return Err(b.call.malformed(format!("resizes {from:?} to {to:?}")));
     }
     let align_corners = match interpolation {
-        Interpolation::Linear | Interpolation::Cubic => b.call.bool("align_corners")?,
-        _ => false,
+        Interpolation::Nearest | Interpolation::NearestExact => false,
+        _ => b.call.bool("align_corners")?,
     };
     // The step is one over the factor where there is one above zero, and else the quotient of the sizes.
     let mut steps = Vec::new();
