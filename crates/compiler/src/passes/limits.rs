@@ -5,6 +5,10 @@ use ir::TensorType;
 use crate::dialect::tfl::{Builtin, Call, Illegal};
 use crate::ops::{Op, Order};
 
+/// Builtins that are not used though LiteRT has them: delegates for GPUs and accelerators lack them, and another builtin
+/// says the same (a broadcast is a TILE).
+const AVOIDED: &[Builtin] = &[Builtin::BROADCAST_TO];
+
 /// The limits of a target.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
@@ -43,6 +47,9 @@ impl Limits {
     pub fn admit_call(&self, call: &Call) -> Result<(), Illegal> {
         if self.forbid.contains(&call.operator) {
             return Err(Illegal(format!("{} is forbidden", call.operator)));
+        }
+        if AVOIDED.contains(&call.operator) {
+            return Err(Illegal(format!("{} is missing in many delegates", call.operator)));
         }
         Ok(())
     }
