@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::{OUTPUT_EXISTS, Outcome, UNREADABLE, USAGE, print, report, say};
 use crate::progress::{Progress, peak};
+use crate::verify::{Ways, after_conversion};
 
 /// Compile a torch.export archive (.pt2) to a .tflite.
 #[derive(Args)]
@@ -33,6 +34,11 @@ pub(crate) struct Convert {
     reading: Reading,
     #[command(flatten)]
     target: Target,
+    /// Then run the file on recorded inputs and compare its outputs with PyTorch's
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    ways: Ways,
     /// Write the result as JSON to this file, or `-` for standard output
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -104,6 +110,10 @@ impl Convert {
                     .help("say --force to replace it, or -o for another file"),
             ]);
         }
+        if self.ways.said() && !self.verify {
+            let message = "--recorded, --runtime and --litert-lib are for --verify";
+            return Err(vec![Diagnostic::new(USAGE, message).help("say --verify too")]);
+        }
         let mut progress = Progress::new(quiet);
         let compiled = self.compile(&mut progress, quiet)?;
         let Some(compiled) = compiled else { return Ok(()) };
@@ -130,6 +140,13 @@ impl Convert {
             *histogram.entry(operator.name()).or_default() += 1;
         }
         histogram.sort_by(|a, n, b, m| m.cmp(n).then(a.cmp(b)));
+        let verified = match self.verify {
+            true => {
+                let io = self.target.options()?.io_layout;
+                Some(after_conversion(&output, &self.model, &self.ways, io, &mut progress)?)
+            }
+            false => None,
+        };
         if let Some(path) = &self.json {
             let result = json!({
                 "schema_version": 1,
@@ -141,6 +158,7 @@ impl Convert {
                 "outputs": interface.outputs,
                 "ledger": journal.ledger.iter().map(|a| json!({"kind": a.kind, "subject": a.subject, "reason": a.reason})).collect::<Vec<_>>(),
                 "firings": journal.firings,
+                "verification": verified.as_ref().map(|(_, json, _)| json),
                 "peak_mb": peak(),
             });
             write_json(path, &result)?;
@@ -154,8 +172,11 @@ impl Convert {
                 most.join(", "),
                 if histogram.len() > 6 { ", …" } else { "" }
             ))?;
+            if let Some((text, ..)) = &verified {
+                print(text)?;
+            }
         }
-        Ok(())
+        verified.map_or(Ok(()), |(_, _, outcome)| outcome)
     }
 
     /// The graph to write; `None` where the run was to stop before its end.
@@ -193,7 +214,7 @@ impl Convert {
 }
 
 impl Target {
-    fn options(&self) -> Result<Options, Vec<Diagnostic>> {
+    pub(crate) fn options(&self) -> Result<Options, Vec<Diagnostic>> {
         let mut forbid = Vec::new();
         for name in &self.forbid {
             let wanted = name.to_uppercase();

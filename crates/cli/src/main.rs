@@ -7,6 +7,8 @@ mod passes;
 mod place;
 mod progress;
 mod setup;
+mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ struct Arguments {
 enum Verb {
     /// Compile a torch.export archive (.pt2) to a .tflite
     Convert(convert::Convert),
+    /// Run a model on recorded inputs and compare its outputs with PyTorch's
+    Verify(Box<verify::Verify>),
     /// Print the pipeline: passes, what they do, their rules
     Passes(passes::Passes),
     /// List the operators and the ATen overloads that are read
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
     let Arguments { verb, quiet } = Arguments::parse();
     let outcome = match verb {
         Verb::Convert(verb) => verb.run(quiet),
+        Verb::Verify(verb) => verb.run(quiet),
         Verb::Passes(verb) => verb.run(),
         Verb::Ops(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),

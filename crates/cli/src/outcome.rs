@@ -31,6 +31,7 @@ pub(crate) fn codes() -> Vec<&'static Code> {
         .chain(runtime::codes())
         .chain(compiler::codes())
         .chain(CODES)
+        .chain(crate::verify::CODES)
         .collect();
     all.sort_by_key(|c| c.name);
     all

@@ -1,7 +1,9 @@
 //! Judging a model: executors run it on recorded inputs, and their outputs are compared with PyTorch's.
 
 mod compare;
+mod fit;
 mod metrics;
+mod per_operator;
 mod recording;
 
 use ir::{Diagnostic, Tensor};
@@ -10,7 +12,9 @@ use crate::evaluate;
 use crate::ops::Graph;
 
 pub use compare::{Bound, OPERATOR, Verdict, WHOLE_MODEL, compare};
+pub use fit::fitted;
 pub use metrics::Metrics;
+pub use per_operator::{EmbeddedProbe, Finding, Probe, paired, per_operator, twin};
 pub(crate) use recording::CODES;
 pub use recording::Recording;
 

@@ -1,0 +1,157 @@
+//! `edgewright verify MODEL`: does a model compute what PyTorch computed?
+
+mod check;
+mod litert;
+mod operators;
+mod report;
+mod subject;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use compiler::ops::Layout;
+use ir::Diagnostic;
+use serde_json::Value;
+
+use crate::convert::{Reading, Target, write_json};
+use crate::outcome::{Outcome, print};
+use crate::progress::Progress;
+
+use check::check;
+use report::Report;
+use subject::Subject;
+
+ir::codes! {
+    /// A compiled model does not compute what PyTorch computed.
+    ///
+    /// Each output is held against the recorded one: the largest difference may be 1e-5 of the largest element, or ten
+    /// times PyTorch's own rounding where that is recorded (`reference64.N`). `verify --per-operator` names the
+    /// operator, with its line in PyTorch, where the difference begins.
+    VERIFICATION_FAILED = "verification-failed", Failed;
+
+    /// There was nothing to compare with, so nothing was verified.
+    ///
+    /// A model is verified by tensors that PyTorch recorded: `edgewright.export` writes them beside the archive as
+    /// `MODEL.safetensors`, and `--recorded FILE` names others. Without them, runtimes are compared with each other,
+    /// which needs two: the embedded evaluator knows the model's operators, or LiteRT is set up.
+    NOTHING_VERIFIED = "nothing-verified", Failed;
+}
+
+/// Run a model on recorded inputs and compare its outputs with PyTorch's.
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The .tflite; or a .pt2, which is compiled first
+    model: PathBuf,
+    #[command(flatten)]
+    ways: Ways,
+    /// Look at every operator: where does the error come from?
+    #[arg(long)]
+    per_operator: bool,
+    /// The archive that the .tflite was compiled from, which says what each operator should compute; by default
+    /// MODEL.pt2 where it is there
+    #[arg(long, value_name = "MODEL.pt2", requires = "per_operator")]
+    against: Option<PathBuf>,
+    /// How many operators --per-operator prints
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    worst: usize,
+    /// Write the whole result as JSON to this file, or `-` for standard output
+    #[arg(long, value_name = "PATH")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What a model is run on, and what it is compared with.
+#[derive(Args)]
+pub(crate) struct Ways {
+    /// Recorded inputs and outputs; by default MODEL.safetensors, MODEL.2.safetensors, …
+    #[arg(long, value_name = "FILE")]
+    recorded: Vec<PathBuf>,
+    /// What runs the model: the embedded evaluator, LiteRT under both kernel sets, or all
+    #[arg(long, value_name = "RUNTIME", default_value = "all")]
+    runtime: Runtime,
+    /// LiteRT's library
+    #[arg(long, value_name = "PATH")]
+    litert_lib: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Runtime {
+    Evaluator,
+    Litert,
+    All,
+}
+
+impl Ways {
+    /// Is something said that means nothing where nothing is verified?
+    pub(crate) fn said(&self) -> bool {
+        !self.recorded.is_empty() || self.litert_lib.is_some() || self.runtime != Runtime::All
+    }
+}
+
+impl Verify {
+    pub(crate) fn run(self, quiet: bool) -> Outcome {
+        let mut progress = Progress::new(quiet);
+        let subject = match self.model.extension().is_some_and(|e| e == "pt2") {
+            true => {
+                progress.stage("compiling");
+                Subject::compiled(&self.model, &self.reading, &self.target)?
+            }
+            false => Subject::open(&self.model)?,
+        };
+        let io = self.target.options()?.io_layout;
+        let mut report = check(&subject, &self.model, &self.ways, io, &mut progress)?;
+        if self.per_operator {
+            let reference = self.reference(&subject, &mut report)?;
+            operators::look(&subject, reference.as_ref(), &self.ways, &mut report, &mut progress)?;
+        }
+        progress.finish();
+        if let Some(path) = &self.json {
+            write_json(path, &report.json())?;
+        }
+        if self.json.as_deref() != Some(Path::new("-")) {
+            print(&report.text(self.worst))?;
+        }
+        report.outcome()
+    }
+
+    /// What the operators of a .tflite should compute, where its archive is known and compiles to the same ones.
+    fn reference(&self, subject: &Subject, report: &mut Report) -> Result<Option<Subject>, Vec<Diagnostic>> {
+        let beside = self.model.with_extension("pt2");
+        let archive = match &self.against {
+            Some(archive) => archive,
+            None if beside != self.model && beside.exists() => &beside,
+            None => return Ok(None),
+        };
+        let compiled = Subject::compiled(archive, &self.reading, &self.target)?;
+        let Err(why) = compiled.paired(subject) else { return Ok(Some(compiled)) };
+        let message = format!(
+            "{} does not compile to the operators of {}: {why}",
+            archive.display(),
+            self.model.display()
+        );
+        if self.against.is_some() {
+            return Err(vec![
+                Diagnostic::new(crate::outcome::USAGE, message)
+                    .help("say the options that it was converted with, such as --io-layout nhwc"),
+            ]);
+        }
+        report.unchecked.push(format!("operators against the archive: {message}"));
+        Ok(None)
+    }
+}
+
+/// Verifies a file that was just compiled from `archive`: the text of the result, the same as JSON, and how it ends.
+pub(crate) fn after_conversion(
+    file: &Path,
+    archive: &Path,
+    ways: &Ways,
+    io: Layout,
+    progress: &mut Progress,
+) -> Result<(String, Value, Outcome), Vec<Diagnostic>> {
+    let report = check(&Subject::open(file)?, archive, ways, io, progress)?;
+    progress.finish();
+    Ok((report.text(0), report.json(), report.outcome()))
+}

@@ -1,0 +1,53 @@
+//! `--per-operator`: the error of each operator, alone and accumulated.
+
+use compiler::verify::{EmbeddedProbe, Probe, per_operator};
+use ir::Diagnostic;
+use runtime::Kernels;
+
+use super::check::library;
+use super::litert::LiteRtProbe;
+use super::report::{PerOperator, Report};
+use super::subject::Subject;
+use super::{Runtime, Ways};
+use crate::progress::Progress;
+
+/// Looks at every operator of the subject on the first recording, under every runtime that is asked for and there.
+/// Without a reference the evaluator on the file itself says what is right, and only LiteRT can differ from it.
+pub(crate) fn look(
+    subject: &Subject,
+    reference: Option<&Subject>,
+    ways: &Ways,
+    report: &mut Report,
+    progress: &mut Progress,
+) -> Result<(), Vec<Diagnostic>> {
+    let graph = subject.graph.as_ref().map_err(Clone::clone)?;
+    let right = match reference {
+        Some(reference) => reference.graph.as_ref().map_err(Clone::clone)?,
+        None => graph,
+    };
+    let mut probes: Vec<Box<dyn Probe + '_>> = Vec::new();
+    if reference.is_some() && ways.runtime != Runtime::Litert {
+        probes.push(Box::new(EmbeddedProbe(graph)));
+    }
+    if let Some(library) = library(ways, report)? {
+        for kernels in [Kernels::Xnnpack, Kernels::Builtin] {
+            let probe = LiteRtProbe::new(graph, &library, kernels).map_err(|d| vec![d])?;
+            probes.push(Box::new(probe));
+        }
+    }
+    if probes.is_empty() {
+        report.unchecked.push(
+            "operators: the evaluator is what they would be compared with; give the archive with --against, or set \
+             up LiteRT"
+                .into(),
+        );
+    }
+    for mut probe in probes {
+        progress.stage(&format!("looking at every operator on {}", probe.name()));
+        let inputs = &report.recorded[0].recording.inputs;
+        let findings = per_operator(graph, right, inputs, probe.as_mut()).map_err(|d| vec![d])?;
+        report.operators.push(PerOperator { runtime: probe.name(), findings });
+        progress.finish();
+    }
+    Ok(())
+}

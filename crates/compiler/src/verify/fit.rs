@@ -1,0 +1,65 @@
+//! Recorded tensors as a compiled model takes and gives them: with channels last, in a narrower dtype.
+
+use ir::{Tensor, TensorType};
+
+use crate::ops::{Layout, Op, Order, Transpose};
+
+/// A tensor of PyTorch's as one of this type. With `io` channels last, tensors of rank 4 are put into that order; else
+/// they are where their sizes fit in that order only. Floats round; integers must keep their values. Errs where the
+/// tensor cannot be of this type.
+pub fn fitted(tensor: &Tensor, ty: &TensorType, io: Layout) -> Result<Tensor, String> {
+    let misfit = || format!("{} is recorded where the model has {ty}", tensor.ty());
+    let wanted = ty.sizes().map_err(|_| misfit())?;
+    let mut laid_out = tensor.clone();
+    if tensor.sizes().len() == 4 && (io == Layout::Nhwc || tensor.sizes() != wanted) {
+        let op = Op::from(Transpose { order: Order::channels_last(4) });
+        laid_out = op.evaluate(&[tensor]).ok_or_else(misfit)?.remove(0);
+    }
+    if laid_out.sizes() != wanted {
+        return Err(misfit());
+    }
+    if laid_out.dtype() == ty.dtype {
+        return Ok(laid_out);
+    }
+    if laid_out.dtype().is_float() && ty.dtype.is_float() {
+        return Ok(Tensor::from_f64s(ty.dtype, &wanted, laid_out.to_f64s()));
+    }
+    let (Some((low, high)), true) = (ty.dtype.int_range(), laid_out.dtype().is_int() && ty.dtype.is_int())
+    else {
+        return Err(misfit());
+    };
+    let values = laid_out.to_i64s();
+    match values.iter().find(|&&v| i128::from(v) < low || i128::from(v) > high) {
+        Some(value) => Err(format!("{}: {value} does not fit", misfit())),
+        None => Ok(Tensor::from_i64s(ty.dtype, &wanted, values)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ir::DType;
+
+    use super::*;
+
+    #[test]
+    fn images_are_put_in_order_where_the_model_has_channels_last() {
+        let image = Tensor::new(&[1, 2, 1, 3], &[1f32, 2., 3., 4., 5., 6.]);
+        let last = Tensor::new(&[1, 1, 3, 2], &[1f32, 4., 2., 5., 3., 6.]);
+        assert_eq!(fitted(&image, &last.ty(), Layout::Nchw), Ok(last));
+        assert_eq!(fitted(&image, &image.ty(), Layout::Nchw), Ok(image.clone()));
+        let square = Tensor::new(&[1, 2, 2, 2], &[1f32, 2., 3., 4., 5., 6., 7., 8.]);
+        let turned = fitted(&square, &square.ty(), Layout::Nhwc).unwrap();
+        assert_eq!(turned.as_slice::<f32>(), [1., 5., 2., 6., 3., 7., 4., 8.]);
+        assert!(fitted(&image, &TensorType::new(DType::F32, &[6]), Layout::Nchw).is_err());
+    }
+
+    #[test]
+    fn integers_that_would_change_are_refused() {
+        let wide = Tensor::new(&[2], &[7i64, 1 << 40]);
+        let narrow = TensorType::new(DType::I32, &[2]);
+        assert!(fitted(&wide, &narrow, Layout::Nchw).unwrap_err().ends_with("1099511627776 does not fit"));
+        let fits = Tensor::new(&[2], &[7i64, -9]);
+        assert_eq!(fitted(&fits, &narrow, Layout::Nchw), Ok(Tensor::new(&[2], &[7i32, -9])));
+        assert!(fitted(&fits, &TensorType::new(DType::F32, &[2]), Layout::Nchw).is_err());
+    }
+}
