@@ -28,4 +28,11 @@ CASES = [
     Case("and-of-floats", torch.logical_and, ties(3, 4), ties(4)),
     Case("bitwise-and", torch.bitwise_and, integers(3, 4, dtype=torch.int32), integers(4, dtype=torch.int32)),
     Case("bitwise-or-booleans", torch.bitwise_or, booleans(3, 4), booleans(4)),
+    Case("equal-to-fraction", lambda x: x == 0.5, integers(3, 4, low=-1, high=1)),
+    Case("less-of-booleans", torch.lt, booleans(3, 4), booleans(4)),
+    Case("greater-of-boolean-and-number", lambda x: x > 0, booleans(3, 4)),
+    Case("equal-i32-and-number", lambda x: x == 2, integers(3, 4, dtype=torch.int32)),
+    Case("bitwise-xor", torch.bitwise_xor, integers(3, 4, dtype=torch.int32), integers(4, dtype=torch.int32)),
+    Case("bitwise-not-booleans", lambda x: ~x, booleans(3, 4)),
+    Case("or-of-integers", torch.logical_or, integers(3, 4, low=-1, high=1), integers(4, low=-1, high=1)),
 ]

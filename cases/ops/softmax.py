@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from case import Case, randn, specials, ties
+from case import Case, integers, randn, specials, ties
 
 CASES = [
     Case("last-axis", nn.Softmax(dim=-1), randn(2, 3, 5)),
@@ -14,4 +14,10 @@ CASES = [
     Case("ties", lambda x: x.softmax(-1), ties(4, 8)),
     Case("specials", lambda x: x.softmax(-1), specials().reshape(8, 2)),
     Case("rank-5", lambda x: x.softmax(2), randn(2, 1, 3, 2, 2)),
+    Case("log-last-axis", lambda x: x.log_softmax(-1), randn(2, 3, 5)),
+    Case("log-channels", lambda x: x.log_softmax(1), randn(1, 4, 3, 2)),
+    Case("log-first-axis", lambda x: x.log_softmax(0), randn(5, 3)),
+    Case("log-specials", lambda x: x.log_softmax(-1), specials().reshape(8, 2)),
+    Case("of-integers", lambda x: x.softmax(-1, dtype=torch.float32), integers(2, 5)),
+    Case("scalar", lambda x: x.softmax(0), torch.tensor(0.7)),
 ]

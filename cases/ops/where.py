@@ -15,6 +15,10 @@ CASES = [
     Case("nan-not-taken", lambda x: torch.where(x.isnan(), torch.zeros(()), x), specials()),
     Case("mask-update", lambda x: masked_square(x), randn(4, 5)),
     Case("rank-5", torch.where, booleans(1, 2, 1, 2, 3), randn(2, 2, 1, 2, 3), randn(2, 1, 2, 1, 3)),
+    Case("integers-and-fraction", lambda c, x: torch.where(c, x, 0.5), booleans(2, 3), integers(2, 3)),
+    Case("masked-fill-integers", lambda x, m: x.masked_fill(m, -1), integers(2, 3), booleans(2, 3)),
+    Case("masked-fill-tensor", lambda x, m: x.masked_fill(m, torch.tensor(2.5)), randn(2, 3), booleans(2, 3)),
+    Case("scalars", lambda c, x: torch.where(c, 1.0, x), torch.tensor(True), torch.tensor(0.5)),
 ]
 
 

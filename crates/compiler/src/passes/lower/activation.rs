@@ -89,18 +89,24 @@ fn log_sigmoid_by_log1p(at: Site<'_>) -> Option<Patch<'_>> {
     f.is(result)
 }
 
-/// `softplus(x)  =>  where(β·x > threshold, x, log1p(exp(β·x)) / β)`
+/// `softplus(x)  =>  where(y > threshold, x, (relu(y) + log1p(exp(−|y|))) / β)`, where `y = β·x`
+///
+/// Taking the line out of the logarithm keeps NaN, which XNNPACK's EXP loses, and never overflows.
 fn softplus_by_log1p(at: Site<'_>) -> Option<Patch<'_>> {
     let Softplus { beta, threshold } = at.op()?;
     let (x, mut f) = (at.input(0)?, Formula::of_reals(at)?);
-    let steep = f.times(x, *beta);
-    let power = f.unary(Unary::Exp, steep);
-    let mut bend = f.unary(Unary::Log1p, power);
+    let y = f.times(x, *beta);
+    let size = f.unary(Unary::Abs, y);
+    let negative = f.unary(Unary::Neg, size);
+    let power = f.unary(Unary::Exp, negative);
+    let tail = f.unary(Unary::Log1p, power);
+    let line = f.unary(Unary::Relu, y);
+    let mut bend = f.add(line, tail);
     if *beta != 1.0 {
         let beta = f.number(*beta);
         bend = f.div(bend, beta);
     }
-    let straight = f.against(Compare::Greater, steep, *threshold);
+    let straight = f.against(Compare::Greater, y, *threshold);
     let result = f.choose(straight, x, bend);
     f.is(result)
 }

@@ -155,8 +155,7 @@ fn power(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         return Err(b.call.malformed("takes no negative power of integers"));
     }
     let x = b.operand("self", dtype)?;
-    let exponent_value = exponent.as_f64();
-    let result = match exponent_value {
+    let result = match exponent.as_f64() {
         1.0 => x,
         2.0 => b.add(Unary::Square, &[x])?,
         3.0 => {
@@ -170,12 +169,40 @@ fn power(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
             let square = b.add(Unary::Square, &[x])?;
             b.add(Unary::Reciprocal, &[square])?
         }
+        whole if dtype.is_int() && whole.fract() == 0.0 => by_squares(b, x, whole as u64)?,
         _ => {
             let exponent = b.number(dtype, exponent);
             b.add(Arithmetic::Pow, &[x, exponent])?
         }
     };
     Ok(vec![result])
+}
+
+/// A power of integers as products, which wrap as PyTorch's do, where the POW of LiteRT computes in doubles.
+fn by_squares(b: &mut Builder<'_>, x: ValueId, exponent: u64) -> Result<ValueId, Malformed> {
+    let (mut square, mut result) = (x, None);
+    let bits = u64::BITS - exponent.leading_zeros();
+    for bit in 0..bits {
+        if bit > 0 {
+            square = b.add(Unary::Square, &[square])?;
+        }
+        if exponent >> bit & 1 == 1 {
+            result = Some(match result {
+                Some(result) => b.add(Arithmetic::Mul, &[result, square])?,
+                None => square,
+            });
+        }
+    }
+    match result {
+        Some(result) => Ok(result),
+        None => {
+            // The power of 0 is 1 of everything.
+            let dtype = b.ty(x).dtype;
+            let (zero, one) = (b.number(dtype, Scalar::Int(0)), b.number(dtype, Scalar::Int(1)));
+            let nothing = b.add(Arithmetic::Mul, &[x, zero])?;
+            b.add(Arithmetic::Add, &[nothing, one])
+        }
+    }
 }
 
 /// `self + value · (tensor1 ∘ tensor2)`
