@@ -67,7 +67,7 @@ impl Builder {
         let x = self.values[at];
         let sizes = self.sizes(x);
         let (rank, axis) = (sizes.len(), self.draw.below(sizes.len()));
-        match self.draw.below(19) {
+        match self.draw.below(20) {
             0..3 => self.convolve(x, &sizes),
             3 => {
                 let f = self.draw.pick(&[Unary::Relu, Unary::Neg, Unary::Tanh, Unary::Abs]);
@@ -139,6 +139,17 @@ impl Builder {
                 self.add(Reshape { sizes: vec![sizes[0], rest] }, &[x]);
                 let flat = self.values[self.values.len() - 1];
                 self.add(FullyConnected { activation: Activation::None }, &[flat, weight]);
+            }
+            18 => {
+                let x = self.values[self.values.len() - 1];
+                let sizes = self.sizes(x);
+                let axis = self.draw.below(sizes.len());
+                let cut = self.draw.below(sizes[axis]);
+                for (start, len) in [(0, cut), (cut, sizes[axis] - cut)] {
+                    if len > 0 && len < sizes[axis] {
+                        self.add(Slice::along(&sizes, axis, start, len), &[x]);
+                    }
+                }
             }
             17 => {
                 let y = self.draw.pick(&self.values.clone());

@@ -20,7 +20,7 @@ const NAME: &str = "rank";
 const KERNELS: usize = 4;
 
 /// Says every run-time operator on at most this many axes, where that is exact; without a limit, those that cannot
-/// be spelled otherwise.
+/// be spelled otherwise, and transposes between reshapes, for which it costs nothing.
 pub fn at_most(most: impl Into<Option<usize>>) -> Pass {
     let most = most.into();
     Pass::new(NAME, "say operators on many axes with fewer", move |graph, journal| {
@@ -46,6 +46,7 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
         let above = |most: usize| node.inputs.iter().chain(&node.outputs).any(|&v| graph.ty(v).rank() > most);
         let limit = match most {
             Some(most) if above(most) => most,
+            _ if above(KERNELS) && between_reshapes(site) => KERNELS,
             _ if above(KERNELS) && node.op.to_tfl(&graph.types(&node.inputs)).is_err() => KERNELS,
             _ => continue,
         };
@@ -61,6 +62,19 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
     let patch = patch.finish();
     journal.decisions.extend(decisions);
     patch.apply(graph, NAME)
+}
+
+/// Is it a transpose that fewer axes say for nothing, since it stands between reshapes?
+fn between_reshapes(at: Site<'_>) -> bool {
+    let graph = at.graph();
+    let is_reshape = |site: Site<'_>| matches!(site.node().op, Op::Reshape(_));
+    let (Some(Transpose { order }), Some(below)) = (at.op(), at.producer(0)) else { return false };
+    let Ok(sizes) = graph.ty(at.inputs()[0]).sizes() else { return false };
+    let users = graph.users(at.output());
+    is_reshape(below)
+        && users.len() == graph.use_count(at.output())
+        && users.iter().all(|&user| is_reshape(Site::new(graph, user)))
+        && permute::steps(&sizes, order, KERNELS).is_some_and(|steps| steps.len() <= 1)
 }
 
 /// The sizes in which what a reshape makes is already there, with fewer axes.

@@ -6,6 +6,7 @@
 mod axes;
 mod copies;
 mod elements;
+mod motion;
 mod parts;
 
 use ir::ValueId;
@@ -47,6 +48,9 @@ const RULES: &[Rule] = ir::rules![
     copies::drop_single_tile,
     copies::flip_back,
     copies::gather_of_a_run,
+    motion::slice_before_transpose,
+    motion::slice_before_reshape,
+    motion::slice_before_fully_connected,
     elements::drop_identity_cast,
     elements::merge_casts,
     elements::drop_factor_of_one,
