@@ -236,6 +236,35 @@ class Reshapes(nn.Module):
         return base, shares, copied, packed, same
 
 
+class Axes(nn.Module):
+    """Tensors that are given other axes in place, and then written."""
+
+    def forward(self, x):
+        base = x * 1
+        turned = base.view(4, 3)
+        turned.transpose_(0, 1).unsqueeze_(0)
+        turned.mul_(2)
+        turned[0, 1] = 9
+        filled = torch.zeros(2, 3)
+        filled[1] = base[0, :3]
+        filled[:, ::2] -= 1
+        return base, turned, filled
+
+
+class Strided(nn.Module):
+    """Memory seen in other steps: within a tensor, and beyond it."""
+
+    def __init__(self, beyond):
+        super().__init__()
+        self.beyond = beyond
+
+    def forward(self, x):
+        y = x * 1
+        if self.beyond:
+            y = y[1]
+        return y.as_strided((2, 2), (3, 1), 1)
+
+
 class InputWritten(nn.Module):
     def forward(self, x):
         x.mul_(2)
@@ -377,6 +406,9 @@ def writes():
     save("input-written", InputWritten(), (randn(3),))
     save("counter", Counter(), (randn(3),))
     save("counter-decomposed", Counter(), (randn(3),), decompose=True)
+    save("axes", Axes(), (randn(3, 4),))
+    save("strided", Strided(False), (randn(3, 4),))
+    save("strided-beyond", Strided(True), (randn(3, 4),))
     save("scratch", Scratch(), (randn(3),))
     save("masked", Masked(), (randn(2, 3), torch.tensor([[True, False, True], [False, False, True]])))
 

@@ -335,6 +335,7 @@ fn what_cannot_be_compiled_is_refused_with_its_place() {
         ("trained", "training-mode", "self.drop(self.norm(x))"),
         ("nonzero", "data-dependent-size", "u0"),
         ("custom", "unknown-operator", "mylib.double_it.default"),
+        ("strided-beyond", "unsupported-view", "y.as_strided("),
         ("meta", "invalid-weight", "the archive has no weights"),
     ] {
         for path in archives(name) {
@@ -362,6 +363,9 @@ fn a_write_into_an_input_is_told() {
 fn other_programs_compute_what_pytorch_does() {
     for path in ["indexed", "lines", "lines-strict", "message"].into_iter().flat_map(archives) {
         assert_runs_as_recorded(&path, &program(&path));
+    }
+    for path in archives("strided") {
+        assert_eq!(&*program(&path).calls.last().unwrap().target, "aten.as_strided.default");
     }
     for path in archives("my.model v1") {
         assert_eq!(program(&path).constants.len(), 2);
