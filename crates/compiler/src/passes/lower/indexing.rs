@@ -59,8 +59,8 @@ fn slice_as_gather(at: Site<'_>) -> Option<Patch<'_>> {
     }
     let mut patch = at.patch();
     let mut value = at.input(0)?;
-    for axis in 0..from.len() {
-        if op.sizes[axis] != from[axis] {
+    for (axis, &size) in from.iter().enumerate() {
+        if op.sizes[axis] != size {
             let places = (0..op.sizes[axis]).map(|i| op.start[axis] + i * op.step[axis]);
             value = gathered(&mut patch, value, axis, places.collect());
         }
