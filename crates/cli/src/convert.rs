@@ -214,6 +214,12 @@ impl Convert {
 }
 
 impl Target {
+    /// Does it ask for anything but what goes without saying?
+    pub(crate) fn is_given(&self) -> bool {
+        let plain = self.io_layout == "nchw" && self.names == "positional";
+        !plain || !self.forbid.is_empty() || self.max_rank.is_some() || self.narrow_floats
+    }
+
     pub(crate) fn options(&self) -> Result<Options, Vec<Diagnostic>> {
         let mut forbid = Vec::new();
         for name in &self.forbid {
@@ -234,6 +240,16 @@ impl Target {
 }
 
 impl Reading {
+    /// Are sizes asked for?
+    pub(crate) fn is_sized(&self) -> bool {
+        !self.shape.is_empty() || !self.pin.is_empty()
+    }
+
+    /// Is anything asked for?
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_sized() || self.program.is_some() || self.source_root.is_some() || self.check_sums
+    }
+
     pub(crate) fn options(&self) -> Result<torch::Options, Vec<Diagnostic>> {
         let usage = |text: &str, form: &str| {
             vec![Diagnostic::new(USAGE, format!("'{text}' is not of the form {form}"))]

@@ -2,6 +2,7 @@
 
 mod convert;
 mod explain;
+mod inspect;
 mod outcome;
 mod passes;
 mod place;
@@ -33,6 +34,8 @@ enum Verb {
     Convert(convert::Convert),
     /// Run a model on recorded inputs and compare its outputs with PyTorch's
     Verify(Box<verify::Verify>),
+    /// Say what is in a .tflite or a .pt2
+    Inspect(Box<inspect::Inspect>),
     /// Print the pipeline: passes, what they do, their rules
     Passes(passes::Passes),
     /// List the operators and the ATen overloads that are read
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match verb {
         Verb::Convert(verb) => verb.run(quiet),
         Verb::Verify(verb) => verb.run(quiet),
+        Verb::Inspect(verb) => verb.run(quiet),
         Verb::Passes(verb) => verb.run(),
         Verb::Ops(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),

@@ -34,6 +34,7 @@ use crate::dialect::aten::{Argument, Call};
 use archive::{Archive, Payloads};
 use inline::Straight;
 use program::ExportedProgram;
+pub use symbol::{SizedInput, Sizes, Symbol};
 
 /// What is asked of a reading.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +114,14 @@ pub fn read(path: &Path, options: &Options) -> Result<Program, Vec<Diagnostic>> 
     let exported = archive.program(&model).map_err(|d| vec![d])?;
     let payloads = archive.payloads(&model).map_err(|d| vec![d])?;
     assemble(&archive, &payloads, &exported, options)
+}
+
+/// What an archive says of the sizes of its program's inputs, before any is asked for. Errs where it is no archive, or
+/// a size cannot be understood.
+pub fn sizes(path: &Path, options: &Options) -> Result<Sizes, Vec<Diagnostic>> {
+    let archive = Archive::open(path).map_err(|d| vec![d])?;
+    let model = archive.choose(options.model.as_deref()).map_err(|d| vec![d])?;
+    symbol::sizes(&archive.program(&model).map_err(|d| vec![d])?)
 }
 
 fn assemble(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::Typed;
 use crate::dialect::tfl::{Builtin, Model, Operator, Subgraph, TensorEntry, batch_mat_mul_options};
 
 /// What a file is made of.
@@ -18,8 +19,12 @@ pub struct Histogram {
     pub operators: Vec<Count>,
     /// How many tensors that are computed or fed have how many axes.
     pub ranks: BTreeMap<usize, usize>,
+    /// The same of constant tensors.
+    pub constant_ranks: BTreeMap<usize, usize>,
     /// Tensors whose rank is not known.
     pub unranked: usize,
+    /// How many tensors that are computed or fed are of which element type.
+    pub elements: BTreeMap<String, usize>,
     /// Constant tensors and their bytes by element type; a buffer that several share counts once.
     pub constants: BTreeMap<String, Size>,
     /// The bytes of all named metadata.
@@ -60,10 +65,10 @@ pub struct Size {
 pub struct Interface {
     /// The name it is called by.
     pub key: String,
-    /// Name and type of each input, in order.
-    pub inputs: Vec<(String, String)>,
-    /// Name and type of each output, in order.
-    pub outputs: Vec<(String, String)>,
+    /// The inputs, in order.
+    pub inputs: Vec<Typed>,
+    /// The outputs, in order.
+    pub outputs: Vec<Typed>,
 }
 
 impl Histogram {
@@ -113,8 +118,10 @@ impl Histogram {
                 let size = self.constants.entry(tensor.element.to_string()).or_default();
                 size.tensors += 1;
                 size.bytes += if counted.insert(tensor.buffer) { bytes } else { 0 };
+                *self.constant_ranks.entry(tensor.shape.as_ref().map_or(0, Vec::len)).or_default() += 1;
                 continue;
             }
+            *self.elements.entry(tensor.element.to_string()).or_default() += 1;
             match &tensor.shape {
                 Some(shape) => *self.ranks.entry(shape.len()).or_default() += 1,
                 None => self.unranked += 1,
@@ -123,20 +130,12 @@ impl Histogram {
     }
 }
 
-fn ends(names: &[(String, usize)], graph: &Subgraph) -> Vec<(String, String)> {
-    names.iter().map(|(name, tensor)| (name.clone(), ty(&graph.tensors[*tensor]))).collect()
-}
-
-/// `FLOAT32[1,224,224,3]`, `INT8[?,10]` for a size that may change, `STRING[*]` for an unknown rank.
-fn ty(tensor: &TensorEntry) -> String {
-    let Some(shape) = &tensor.shape else { return format!("{}[*]", tensor.element) };
-    let sizes = if tensor.signature.is_empty() { shape } else { &tensor.signature };
-    let sizes: Vec<String> = sizes.iter().map(|&n| if n < 0 { "?".into() } else { n.to_string() }).collect();
-    format!("{}[{}]", tensor.element, sizes.join(","))
+fn ends(names: &[(String, usize)], graph: &Subgraph) -> Vec<Typed> {
+    names.iter().map(|(name, tensor)| Typed::of_entry(name, &graph.tensors[*tensor])).collect()
 }
 
 /// The multiplications of an operator that is a product. `None` for others, and where a size is not known.
-fn macs(operator: &Operator, tensors: &[TensorEntry]) -> Option<u64> {
+pub(super) fn macs(operator: &Operator, tensors: &[TensorEntry]) -> Option<u64> {
     let shape = |index: Option<usize>| tensors.get(index?)?.shape.as_deref();
     let operand = |i: usize| shape(operator.inputs.get(i).copied().flatten());
     let product =
@@ -219,6 +218,8 @@ mod tests {
         assert_eq!(histogram.ranks, BTreeMap::from([(2, 2)]));
         assert_eq!(histogram.constants["FLOAT32"], Size { tensors: 3, bytes: 4 * (21 + 3) });
         assert_eq!(histogram.operators[0].count, 2);
-        assert_eq!(histogram.signatures[0].inputs, [("x".to_string(), "FLOAT32[5,7]".to_string())]);
+        assert_eq!(histogram.constant_ranks, BTreeMap::from([(1, 1), (2, 2)]));
+        assert_eq!(histogram.elements, BTreeMap::from([("FLOAT32".to_string(), 2)]));
+        assert_eq!(histogram.signatures[0].inputs[0].to_string(), "x  FLOAT32[5,7]");
     }
 }

@@ -32,7 +32,7 @@ pub struct Provenance {
 }
 
 /// One call of the original program.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Spot {
     /// The file of the user's own line; empty where unknown.
     pub file: Arc<str>,
@@ -40,6 +40,8 @@ pub struct Spot {
     pub line: u32,
     /// The function that holds the line.
     pub function: Arc<str>,
+    /// The text of the line; empty where unknown.
+    pub code: Arc<str>,
     /// The module's path.
     pub module: Arc<str>,
     /// The operator overload: `aten.conv2d.default`.
@@ -66,8 +68,8 @@ struct Encoded {
     producer: String,
     source: String,
     strings: Vec<String>,
-    /// file, line, function, module, target, node; all but the line are indices of `strings`.
-    calls: Vec<[u32; 6]>,
+    /// file, line, function, code, module, target, node; all but the line are indices of `strings`.
+    calls: Vec<[u32; 7]>,
     /// Per operator, indices of `calls`.
     operators: Vec<Vec<u32>>,
     ledger: Vec<Entry>,
@@ -80,6 +82,7 @@ impl From<&ir::Leaf> for Spot {
             file: line.map_or("", |l| &l.file).into(),
             line: line.map_or(0, |l| l.line),
             function: line.map_or("", |l| &l.function).into(),
+            code: line.map_or("", |l| &l.code).into(),
             module: leaf.module.as_str().into(),
             target: leaf.target.as_str().into(),
             node: leaf.node.as_str().into(),
@@ -90,16 +93,17 @@ impl From<&ir::Leaf> for Spot {
 impl Provenance {
     /// As JSON, each string and call once.
     pub fn encode(&self) -> Vec<u8> {
-        let mut strings: IndexSet<&str> = IndexSet::new();
-        let mut calls: IndexSet<[u32; 6]> = IndexSet::new();
+        let mut strings: IndexSet<&Arc<str>> = IndexSet::new();
+        let mut calls: IndexSet<[u32; 7]> = IndexSet::new();
         let mut operators = Vec::with_capacity(self.operators.len());
         for spots in &self.operators {
             let mut indices = Vec::with_capacity(spots.len());
             for spot in spots {
-                let Spot { file, line, function, module, target, node } = spot;
+                let Spot { file, line, function, code, module, target, node } = spot;
                 let mut string = |text| strings.insert_full(text).0 as u32;
-                let call =
-                    [string(file), *line, string(function), string(module), string(target), string(node)];
+                let [file, function, code] = [file, function, code].map(&mut string);
+                let [module, target, node] = [module, target, node].map(&mut string);
+                let call = [file, *line, function, code, module, target, node];
                 indices.push(calls.insert_full(call).0 as u32);
             }
             operators.push(indices);
@@ -108,7 +112,7 @@ impl Provenance {
             layout: LAYOUT,
             producer: self.producer.clone(),
             source: self.source.clone(),
-            strings: strings.into_iter().map(str::to_string).collect(),
+            strings: strings.into_iter().map(|s| s.to_string()).collect(),
             calls: calls.into_iter().collect(),
             operators,
             ledger: self.ledger.clone(),
@@ -129,11 +133,12 @@ pub fn decode(bytes: &[u8]) -> Result<Provenance, Illegal> {
     let string = |i: u32| strings.get(i as usize).cloned().ok_or_else(|| malformed(&"a string is missing"));
     let spot = |i: &u32| -> Result<Spot, Illegal> {
         let call = encoded.calls.get(*i as usize).ok_or_else(|| malformed(&"a call is missing"))?;
-        let [file, line, function, module, target, node] = *call;
+        let [file, line, function, code, module, target, node] = *call;
         Ok(Spot {
             file: string(file)?,
             line,
             function: string(function)?,
+            code: string(code)?,
             module: string(module)?,
             target: string(target)?,
             node: string(node)?,

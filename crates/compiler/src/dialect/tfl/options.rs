@@ -97,6 +97,21 @@ impl Options {
         self.values.iter().filter_map(move |(id, value)| Some((table?.column(*id)?, value)))
     }
 
+    /// Every number, truth value and enum of the table as (field, text), those at their defaults too, and what else
+    /// was set.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.table.map_or(&[][..], |t| t.columns).iter().filter_map(|column| {
+            let default = match column.default {
+                Default::Bool(v) => Some(Value::Bool(v)),
+                Default::Int(v) => Some(Value::Int(v)),
+                Default::Float(v) => Some(Value::Float(v)),
+                Default::Absent => None,
+            };
+            let value = self.values.get(&column.id).or(default.as_ref())?;
+            Some((column.name, show(column, value)))
+        })
+    }
+
     fn column(&self, table: &'static Table, id: u16) -> &'static Column {
         let own = self.table.is_some_and(|own| own == table);
         assert!(own, "field {id} of {} is asked of options of {:?}", table.name, self.table.map(|t| t.name));

@@ -292,7 +292,7 @@ fn leaf(spot: &Spot) -> Leaf {
         file: spot.file.to_string(),
         line: spot.line,
         function: spot.function.to_string(),
-        code: String::new(),
+        code: spot.code.to_string(),
     };
     let known = spot.line > 0;
     Leaf {

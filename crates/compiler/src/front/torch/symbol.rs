@@ -1,5 +1,6 @@
 //! Symbolic sizes: how the archive spells them, and the numbers that the asked-for shapes give them.
 
+mod sizes;
 mod srepr;
 
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use ir::{Diagnostic, Dim, Expr, Number, Shape};
 
+pub(super) use sizes::sizes;
+pub use sizes::{Input as SizedInput, Sizes, Symbol};
 pub(super) use srepr::parse;
 
 use super::code::{INVALID_ARCHIVE, PIN_OUT_OF_RANGE, SHAPE_MISMATCH, UNPINNED_SIZE};
