@@ -179,4 +179,4 @@ def margins(path, archive, relayout=None):
 
 def operators_of(inspected_file):
     """Operators by name and count, from what `inspect` says."""
-    return {operator["name"]: operator["count"] for operator in inspected_file["operators"]}
+    return inspected_file["histogram"]

@@ -81,6 +81,9 @@ def test_inspect_agrees_with_litert(tmp_path):
     harness.convert(archive, target)
     said, read = harness.inspected(target), harness.facts(target)
     assert harness.operators_of(said) == dict(read.operators)
+    assert len(said["operators"]) == sum(read.operators.values())
+    assert max(map(int, [*said["ranks"], *said["constant_ranks"]])) == read.rank
+    assert said["bytes"] == read.size
 
 
 def test_a_dynamic_model_without_a_shape_is_refused(tmp_path):

@@ -322,6 +322,27 @@ impl<O: Operator> Graph<O> {
         true
     }
 
+    /// The largest constant that a value is computed from, the first of equals: what a computed weight is called by.
+    pub fn largest_constant(&self, id: ValueId) -> Option<ValueId> {
+        let mut largest = None;
+        let mut stack = vec![id];
+        let mut seen = IndexSet::new();
+        while let Some(id) = stack.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match &self.value(id).definition {
+                Definition::Input(_) => {}
+                Definition::Constant(_) => {
+                    let size = (self.ty(id).bytes().unwrap_or(0), std::cmp::Reverse(id));
+                    largest = largest.max(Some(size));
+                }
+                Definition::Output(node, _) => stack.extend(&self.node(*node).inputs),
+            }
+        }
+        largest.map(|(_, std::cmp::Reverse(id))| id)
+    }
+
     /// Takes away every node that no output needs.
     pub fn sweep(&mut self) {
         let mut needed = vec![false; self.nodes.len()];

@@ -57,12 +57,18 @@ fn block(occurrence: &Occurrence, all: &[Occurrence]) -> String {
         let _ = write!(out, " of graph {}", occurrence.graph);
     }
     out.push('\n');
-    match &occurrence.origin {
-        Some(spot) => out.push_str(&place(spot, "-->")),
-        None => out.push_str("  --> the file does not say where it came from\n"),
+    if occurrence.origin.is_none() {
+        out.push_str("  --> the file does not say where it came from\n");
     }
-    for spot in &occurrence.also {
-        out.push_str(&place(spot, "  +"));
+    let mut line = None;
+    for spot in occurrence.origin.iter().chain(&occurrence.also) {
+        let own = Some((&spot.file, spot.line));
+        // Calls of one line, such as those of a chain of modules, share its heading.
+        if line != own || spot.line == 0 {
+            out.push_str(&heading(spot, if line.is_none() { "-->" } else { "  +" }));
+        }
+        line = own;
+        out.push_str(&call(spot));
     }
     let mut rows = Vec::new();
     for (at, read) in occurrence.inputs.iter().enumerate() {
@@ -110,20 +116,26 @@ fn output(at: usize, made: &Made, named: &dyn Fn(usize) -> String) -> Vec<String
     vec![if at == 0 { "makes  " } else { "" }.into(), made.tensor.name.clone(), made.tensor.ty(), to]
 }
 
-/// A line of Python with its code, module and call.
-fn place(spot: &Spot, arrow: &str) -> String {
-    let mut out = String::new();
-    let (target, node) = (&spot.target, &spot.node);
-    if spot.line > 0 {
-        let _ = writeln!(out, "  {arrow} {}:{} in {}", spot.file, spot.line, spot.function);
-        if !spot.code.is_empty() {
-            let _ = writeln!(out, "        {}", spot.code);
-        }
-    } else {
-        let _ = writeln!(out, "  {arrow} {target} \"{node}\", whose line is not known");
+/// A line of Python with its code.
+fn heading(spot: &Spot, arrow: &str) -> String {
+    if spot.line == 0 {
+        return format!("  {arrow} a line that is not known\n");
     }
-    let module =
-        if spot.module.is_empty() { "the model itself".into() } else { format!("module {}", spot.module) };
-    let _ = writeln!(out, "      {module}, {target} \"{node}\"");
+    let mut out = format!("  {arrow} {}:{} in {}\n", spot.file, spot.line, spot.function);
+    if !spot.code.is_empty() {
+        let _ = writeln!(out, "        {}", spot.code);
+    }
     out
+}
+
+/// `module up1.upscale (Upsample), aten.upsample_bilinear2d.vec "upsample_bilinear2d"`
+fn call(spot: &Spot) -> String {
+    let class = spot.class.rsplit('.').next().unwrap_or_default();
+    let module = match (spot.module.is_empty(), class.is_empty()) {
+        (true, true) => "the model itself".into(),
+        (true, false) => format!("the model itself ({class})"),
+        (false, true) => format!("module {}", spot.module),
+        (false, false) => format!("module {} ({class})", spot.module),
+    };
+    format!("      {module}, {} \"{}\"\n", spot.target, spot.node)
 }

@@ -55,7 +55,8 @@ fn fold(graph: &mut Graph, journal: &mut Journal) -> Result<(), ir::Diagnostic> 
     for (id, results) in found {
         patch.at(id);
         for (old, tensor) in results {
-            let new = patch.constant(&graph.value(old).name, tensor);
+            let name = &graph.value(graph.largest_constant(old).unwrap_or(old)).name;
+            let new = patch.constant(name, tensor);
             patch.and_replace(old, new);
         }
     }

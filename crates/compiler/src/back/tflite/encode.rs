@@ -109,7 +109,10 @@ impl<'g> Encoder<'g> {
         }
         let ty = self.graph.ty(value);
         let content = if self.constant[value.index()] { Content::Value(value) } else { Content::Nothing };
-        let tensor = self.tensor(&self.graph.value(value).name, ty, content)?;
+        // A weight that is computed is called by what it is computed from.
+        let named = self.graph.largest_constant(value).filter(|_| self.constant[value.index()]);
+        let name = &self.graph.value(named.unwrap_or(value)).name;
+        let tensor = self.tensor(name, ty, content)?;
         self.tensors.insert(value, tensor);
         Some(tensor)
     }

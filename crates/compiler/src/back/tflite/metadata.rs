@@ -42,8 +42,10 @@ pub struct Spot {
     pub function: Arc<str>,
     /// The text of the line; empty where unknown.
     pub code: Arc<str>,
-    /// The module's path.
+    /// The module's path; empty in the model's own `forward`.
     pub module: Arc<str>,
+    /// The module's class, such as `torch.nn.modules.activation.ReLU`; empty where unknown.
+    pub class: Arc<str>,
     /// The operator overload: `aten.conv2d.default`.
     pub target: Arc<str>,
     /// The name of the FX node.
@@ -68,8 +70,8 @@ struct Encoded {
     producer: String,
     source: String,
     strings: Vec<String>,
-    /// file, line, function, code, module, target, node; all but the line are indices of `strings`.
-    calls: Vec<[u32; 7]>,
+    /// file, line, function, code, module, class, target, node; all but the line are indices of `strings`.
+    calls: Vec<[u32; 8]>,
     /// Per operator, indices of `calls`.
     operators: Vec<Vec<u32>>,
     ledger: Vec<Entry>,
@@ -84,6 +86,7 @@ impl From<&ir::Leaf> for Spot {
             function: line.map_or("", |l| &l.function).into(),
             code: line.map_or("", |l| &l.code).into(),
             module: leaf.module.as_str().into(),
+            class: leaf.class.as_str().into(),
             target: leaf.target.as_str().into(),
             node: leaf.node.as_str().into(),
         }
@@ -94,16 +97,16 @@ impl Provenance {
     /// As JSON, each string and call once.
     pub fn encode(&self) -> Vec<u8> {
         let mut strings: IndexSet<&Arc<str>> = IndexSet::new();
-        let mut calls: IndexSet<[u32; 7]> = IndexSet::new();
+        let mut calls: IndexSet<[u32; 8]> = IndexSet::new();
         let mut operators = Vec::with_capacity(self.operators.len());
         for spots in &self.operators {
             let mut indices = Vec::with_capacity(spots.len());
             for spot in spots {
-                let Spot { file, line, function, code, module, target, node } = spot;
+                let Spot { file, line, function, code, module, class, target, node } = spot;
                 let mut string = |text| strings.insert_full(text).0 as u32;
                 let [file, function, code] = [file, function, code].map(&mut string);
-                let [module, target, node] = [module, target, node].map(&mut string);
-                let call = [file, *line, function, code, module, target, node];
+                let [module, class, target, node] = [module, class, target, node].map(&mut string);
+                let call = [file, *line, function, code, module, class, target, node];
                 indices.push(calls.insert_full(call).0 as u32);
             }
             operators.push(indices);
@@ -133,13 +136,14 @@ pub fn decode(bytes: &[u8]) -> Result<Provenance, Illegal> {
     let string = |i: u32| strings.get(i as usize).cloned().ok_or_else(|| malformed(&"a string is missing"));
     let spot = |i: &u32| -> Result<Spot, Illegal> {
         let call = encoded.calls.get(*i as usize).ok_or_else(|| malformed(&"a call is missing"))?;
-        let [file, line, function, code, module, target, node] = *call;
+        let [file, line, function, code, module, class, target, node] = *call;
         Ok(Spot {
             file: string(file)?,
             line,
             function: string(function)?,
             code: string(code)?,
             module: string(module)?,
+            class: string(class)?,
             target: string(target)?,
             node: string(node)?,
         })

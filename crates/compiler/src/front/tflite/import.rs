@@ -299,7 +299,7 @@ fn leaf(spot: &Spot) -> Leaf {
         frames: if known { vec![frame] } else { Vec::new() },
         user: known.then_some(0),
         module: spot.module.to_string(),
-        class: String::new(),
+        class: spot.class.to_string(),
         target: spot.target.to_string(),
         node: spot.node.to_string(),
     }
