@@ -97,7 +97,7 @@ impl Report {
         let mut text = self.comparisons();
         for per_operator in &self.operators {
             text.push('\n');
-            text.push_str(&per_operator.text(worst));
+            text.push_str(&per_operator.text(worst, !self.passes()));
         }
         for what in &self.unchecked {
             let _ = writeln!(text, "not checked: {what}");
@@ -194,7 +194,7 @@ impl Report {
 
 impl PerOperator {
     /// The operators that strain their bounds most, in the order of the run, and the first that leaves them.
-    fn text(&self, worst: usize) -> String {
+    fn text(&self, worst: usize, fails: bool) -> String {
         let mut ranked: Vec<&Finding> = self.findings.iter().filter(|f| f.strain() > 0.0).collect();
         ranked.sort_by(|a, b| b.strain().total_cmp(&a.strain()));
         ranked.truncate(worst);
@@ -228,14 +228,20 @@ impl PerOperator {
                 place(finding.place.as_ref()),
             ]);
         }
-        let mut text = format!(
-            "{} operators on {}; each alone on the inputs that it had, the {} nearest to their bounds:\n{}",
-            self.findings.len(),
-            self.runtime,
-            ranked.len(),
-            if ranked.is_empty() { String::new() } else { table.text() }
-        );
-        text.push_str(&match (self.first(Finding::strain), self.first(Finding::accumulated_strain)) {
+        let mut text = format!("{} operators on {}", self.findings.len(), self.runtime);
+        if !ranked.is_empty() {
+            let _ = write!(
+                text,
+                "; each alone on the inputs that it had, the {} nearest to their bounds",
+                ranked.len()
+            );
+            let _ = write!(text, ":\n{}", table.text());
+        } else {
+            text.push('\n');
+        }
+        // What adds up along the way matters only where it reaches an output.
+        let adds_up = self.first(Finding::accumulated_strain).filter(|_| fails);
+        text.push_str(&match (self.first(Finding::strain), adds_up) {
             (Some(first), _) => format!("the error begins at {}\n", named(first)),
             (None, Some(first)) => {
                 format!(
@@ -243,7 +249,7 @@ impl PerOperator {
                     named(first)
                 )
             }
-            (None, None) => "every operator is within its bound\n".into(),
+            (None, None) => "each operator alone is within its bound\n".into(),
         });
         text
     }
