@@ -31,7 +31,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Compile a torch.export archive (.pt2) to a .tflite
-    Convert(convert::Convert),
+    Convert(Box<convert::Convert>),
     /// Run a model on recorded inputs and compare its outputs with PyTorch's
     Verify(Box<verify::Verify>),
     /// Say what is in a .tflite or a .pt2

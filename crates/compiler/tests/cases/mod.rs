@@ -84,7 +84,7 @@ fn judge_one(found: &Tensor, reference: &Tensor) -> Result<(), String> {
     if verdict.metrics.max_ref <= HUGE || reference.dtype() != DType::F32 {
         return Ok(());
     }
-    let kept: Vec<bool> = reference.to_f64s().iter().map(|r| !(r.abs() > HUGE)).collect();
+    let kept: Vec<bool> = reference.to_f64s().iter().map(|r| r.is_nan() || r.abs() <= HUGE).collect();
     let [found, reference] = [found, reference].map(|tensor| {
         let values = tensor.to_f64s().into_iter().zip(&kept);
         Tensor::from_f64s(DType::F32, tensor.sizes(), values.map(|(v, &keep)| if keep { v } else { 0.0 }))
@@ -101,7 +101,7 @@ fn judge_one(found: &Tensor, reference: &Tensor) -> Result<(), String> {
 fn plainest_difference(found: &Tensor, reference: &Tensor) -> String {
     let (a, b) = (found.to_f64s(), reference.to_f64s());
     let same = |i: usize| a[i] == b[i] || (a[i].is_nan() && b[i].is_nan());
-    let special = |&i: &usize| !same(i) && !(a[i].is_finite() && b[i].is_finite());
+    let special = |&i: &usize| !same(i) && (!a[i].is_finite() || !b[i].is_finite());
     let furthest = || (0..a.len()).max_by(|&i, &j| (a[i] - b[i]).abs().total_cmp(&(a[j] - b[j]).abs()));
     let at = (0..a.len()).find(special).or_else(furthest);
     at.map_or(String::new(), |i| format!(" ([{i}] is {:?}, not {:?})", a[i], b[i]))
