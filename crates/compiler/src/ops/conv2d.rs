@@ -69,6 +69,9 @@ impl Conv2d {
     }
 }
 
+/// The most zeros that are made for a bias that is left out.
+const MOST: usize = 1 << 24;
+
 impl Definition for Conv2d {
     const NAMES: &'static [&'static str] = &["conv2d"];
     const TFL: &'static [Builtin] = &[Builtin::CONV_2D];
@@ -152,6 +155,9 @@ impl Definition for Conv2d {
             .set(options::FUSED_ACTIVATION_FUNCTION, self.activation);
         // The kernel refuses a convolution without a bias (measured on LiteRT 2.3.0).
         let call = match inputs.len() {
+            2 if geometry.outputs > MOST => {
+                return Err(Illegal(format!("a bias of {} zeros", geometry.outputs)));
+            }
             2 => call.constant(Tensor::zeros(DType::F32, &[geometry.outputs])),
             _ => call.input(2),
         };

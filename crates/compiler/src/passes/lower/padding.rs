@@ -6,6 +6,9 @@ use crate::ops::{Concat, Gather, Pad, PadMode, Padding, Patch, Rule, Site, Slice
 
 pub(super) const RULES: &[Rule] = rules![pad_as_gathers, pad_as_concat, pad_as_constants];
 
+/// The most elements of a constant that stands for padding.
+const MOST: usize = 1 << 22;
+
 /// `pad(x) { reflect | replicate | circular }  =>  gather(x, sources)` along each axis
 fn pad_as_gathers(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Pad = at.op()?;
@@ -19,6 +22,9 @@ fn pad_as_gathers(at: Site<'_>) -> Option<Patch<'_>> {
         let Padding { before, after } = op.padding[axis];
         if before + after == 0 {
             continue;
+        }
+        if before + size + after > MOST {
+            return None;
         }
         let sources = (0..before + size + after).map(|i| i32::try_from(op.source(axis, i, size)?).ok());
         let sources: Vec<i32> = sources.collect::<Option<_>>()?;
@@ -82,7 +88,7 @@ fn pad_as_constants(at: Site<'_>) -> Option<Patch<'_>> {
             }
             let mut sizes = patch.ty(x).sizes().ok()?;
             sizes[axis] = len;
-            let count = sizes.iter().product();
+            let count = sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n <= MOST)?;
             let block = Tensor::from_f64s(dtype, &sizes, std::iter::repeat_n(op.value, count));
             let block = patch.constant("padding", block);
             parts.insert(place, block);

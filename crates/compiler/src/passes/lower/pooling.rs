@@ -30,6 +30,9 @@ fn pad_before_max_pool(at: Site<'_>) -> Option<Patch<'_>> {
     Some(patch.replace(at.output(), y))
 }
 
+/// The most numbers that are made for the sake of an average.
+const MOST_CELLS: usize = 1 << 24;
+
 /// `pool2d(x) { average, padding }  =>  pool2d(pad(x, 0)) { average } · (taps / elements)`
 fn count_after_average_pool(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Pool2d = at.op()?;
@@ -49,6 +52,9 @@ fn count_after_average_pool(at: Site<'_>) -> Option<Patch<'_>> {
         (0..y[h + i]).map(|at| (0..op.kernel[i]).filter(|&tap| inside(at, tap)).count()).collect()
     };
     let (rows, columns) = (elements(0), elements(1));
+    if rows.len().checked_mul(columns.len())? > MOST_CELLS {
+        return None;
+    }
     let taps = (op.kernel[0] * op.kernel[1]) as f64;
     let factors = rows.iter().flat_map(|r| columns.iter().map(move |c| taps / (r * c) as f64));
     let sizes = op.layout.image(1, 1, [rows.len(), columns.len()]);

@@ -10,6 +10,9 @@ use crate::ops::{
 pub(super) const RULES: &[Rule] =
     rules![resize_as_gathers, channels_of_depth_to_space, channels_of_space_to_depth, channels_in_weights];
 
+/// No axis of a result is longer.
+const MOST_PIXELS: usize = 1 << 20;
+
 /// More taps than this make a graph that no one wants.
 const MOST_TAPS: usize = 32;
 
@@ -17,6 +20,9 @@ const MOST_TAPS: usize = 32;
 fn resize_as_gathers(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Resize = at.op()?;
     let (sizes, h) = (at.input_ty(0)?.sizes().ok()?, op.layout.height());
+    if op.size.iter().any(|&n| n > MOST_PIXELS) {
+        return None;
+    }
     let mut patch = at.patch();
     let mut x = at.input(0)?;
     for i in [1, 0] {

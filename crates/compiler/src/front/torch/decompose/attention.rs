@@ -14,6 +14,9 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten._scaled_dot_product_flash_attention_for_cpu.default"], |b| attention(b, false)),
 ];
 
+/// The most elements of a causal mask.
+const MOST: usize = 1 << 26;
+
 /// `softmax(q · kᵀ · scale + mask) · v`; a row that the mask leaves nothing of is zero.
 fn attention(b: &mut Builder<'_>, grouped: bool) -> Result<Vec<ValueId>, Malformed> {
     let (q, k, v) = (b.tensor("query")?, b.tensor("key")?, b.tensor("value")?);
@@ -54,6 +57,9 @@ fn attention(b: &mut Builder<'_>, grouped: bool) -> Result<Vec<ValueId>, Malform
         (scores, empty) = masked(b, scores, mask)?;
     }
     if b.call.bool("is_causal")? {
+        if length.checked_mul(seen).is_none_or(|n| n > MOST) {
+            return Err(b.call.malformed(format!("has a mask of {length} by {seen}")));
+        }
         let mask =
             (0..length).flat_map(|i| (0..seen).map(move |j| if j <= i { 0.0 } else { f64::NEG_INFINITY }));
         let mask = b.constant(Tensor::from_f64s(dtype, &[length, seen], mask));

@@ -178,7 +178,7 @@ fn over_three_axes(b: &mut Builder<'_>, options: &Options, inputs: &[ValueId]) -
         Some(rest) if depth > 0 && rest / stride < MOST_SLICES => rest / stride + 1,
         _ => return Err(b.call.malformed(format!("convolves {} slices with {depth}", image[2]))),
     };
-    let weight = b.reshape(inputs[1], &[kernel[0], kernel[1] * depth, kernel[3], kernel[4]])?;
+    let weight = b.reshape(inputs[1], &[kernel[0], kernel[1].saturating_mul(depth), kernel[3], kernel[4]])?;
     let op =
         over_two_axes(&options.stride[1..], &options.dilation[1..], &options.padding[1..], options.groups);
     let mut parts = Vec::new();
@@ -186,7 +186,7 @@ fn over_three_axes(b: &mut Builder<'_>, options: &Options, inputs: &[ValueId]) -
         let mut seen = Slice::along(&image, 2, slice * stride, depth);
         seen.step[2] = dilation;
         let seen = b.add(seen, &[x])?;
-        let seen = b.reshape(seen, &[image[0], image[1] * depth, image[3], image[4]])?;
+        let seen = b.reshape(seen, &[image[0], image[1].saturating_mul(depth), image[3], image[4]])?;
         let mut inputs = vec![seen, weight];
         inputs.extend(b.optional_tensor("bias")?);
         let part = b.add(op.clone(), &inputs)?;

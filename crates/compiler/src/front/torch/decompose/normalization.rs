@@ -25,6 +25,9 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.rms_norm.default"], rms_norm),
 ];
 
+/// The most numbers that are made for an argument that is left out.
+const MOST: usize = 1 << 24;
+
 /// The value of an argument, or `count` times a number.
 fn or_repeated(b: &mut Builder<'_>, name: &str, count: usize, number: f64) -> Result<ValueId, Malformed> {
     if let Some(value) = b.optional_tensor(name)? {
@@ -44,7 +47,7 @@ fn real(b: &Builder<'_>) -> Result<DType, Malformed> {
 
 fn channels(b: &Builder<'_>, x: ValueId) -> Result<usize, Malformed> {
     match b.sizes(x)?[..] {
-        [_, channels, ..] => Ok(channels),
+        [_, channels, ..] if channels <= MOST => Ok(channels),
         _ => Err(b.call.malformed(format!("{} has no channels", b.ty(x)))),
     }
 }
@@ -105,7 +108,9 @@ fn affine(b: &mut Builder<'_>, sizes: &[usize]) -> Result<Vec<ValueId>, Malforme
     let (gamma, beta) = (b.optional_tensor("weight")?, b.optional_tensor("bias")?);
     let gamma = match (gamma, beta) {
         (None, Some(_)) => {
-            let (dtype, count) = (real(b)?, sizes.iter().product());
+            let (dtype, count) = (real(b)?, sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s)));
+            let count = count.filter(|&n| n <= MOST);
+            let count = count.ok_or_else(|| b.call.malformed(format!("normalizes {sizes:?} elements")))?;
             Some(b.constant(Tensor::from_f64s(dtype, sizes, std::iter::repeat_n(1.0, count))))
         }
         _ => gamma,

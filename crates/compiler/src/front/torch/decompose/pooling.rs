@@ -116,9 +116,15 @@ fn pool(pooling: Pooling, window: Window) -> Pool2d {
     Pool2d { pooling, kernel, stride, dilation, padding, layout, activation }
 }
 
+/// No axis of an image is longer; products of two of them stay within range.
+const MOST_PIXELS: usize = 1 << 24;
+
 fn height_and_width(b: &Builder<'_>, x: ValueId) -> Result<[usize; 2], Malformed> {
     let sizes = b.sizes(x)?;
-    Ok([sizes[2], sizes[3]])
+    match sizes[..] {
+        [_, _, h, w] if h.max(w) < MOST_PIXELS => Ok([h, w]),
+        _ => Err(b.call.malformed(format!("pools {sizes:?}"))),
+    }
 }
 
 fn max(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
@@ -333,6 +339,9 @@ fn along(
 ) -> Result<ValueId, Malformed> {
     let sizes = b.sizes(x)?;
     let size = sizes[axis];
+    if size > MOST_PIXELS {
+        return Err(b.call.malformed(format!("pools {sizes:?}")));
+    }
     if cells == size {
         return Ok(x);
     }
