@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 
+import ai_edge_litert
 import numpy
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -19,6 +20,9 @@ sys.path[:0] = [str(MODELS), str(ROOT / "python")]
 
 import edgewright  # noqa: E402
 from edgewright import tensors  # noqa: E402
+
+# Verification in the program loads the library that these tests run on, unless told otherwise.
+os.environ.setdefault("LITERT_LIB", str(pathlib.Path(ai_edge_litert.__path__[0], "libLiteRt.so")))
 
 # The kernel sets of LiteRT on a CPU; they share no code for most operators.
 KERNELS = {
