@@ -62,20 +62,23 @@ impl Build<'_> {
     fn node(&mut self, id: ir::NodeId, form: &Form) -> Result<(), Mismatch> {
         self.patch.at(id);
         let node = self.graph.node(id);
+        if self.is_in_place(id, form) {
+            let (ty, name) = (self.graph.ty(node.inputs[0]), &self.graph.value(node.outputs[0]).name);
+            self.decisions.push(format!(
+                "transpose {} of {ty} at %{name}: the model asks for it, and nowhere near is it cheaper",
+                node.op.attributes().get("order").map(ToString::to_string).unwrap_or_default()
+            ));
+            return Ok(());
+        }
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for (at, (&value, order)) in node.inputs.iter().zip(&form.inputs).enumerate() {
             inputs.push(self.read(value, order, Some((id, at)))?);
         }
-        if let Op::Transpose(transpose) = &form.op {
-            if transpose.order.is_identity() {
-                self.made.insert(node.outputs[0], (inputs[0], form.outputs[0].clone()));
-                return Ok(());
-            }
-            let (ty, name) = (self.graph.ty(node.inputs[0]), &self.graph.value(node.outputs[0]).name);
-            let order = text(&transpose.order);
-            self.decisions.push(format!(
-                "transpose {order} of {ty} at %{name}: the model asks for it, and nothing around it is better stored otherwise"
-            ));
+        if let Op::Transpose(transpose) = &form.op
+            && transpose.order.is_identity()
+        {
+            self.made.insert(node.outputs[0], (inputs[0], form.outputs[0].clone()));
+            return Ok(());
         }
         if form.op == node.op && inputs == node.inputs {
             return Ok(());
@@ -85,6 +88,14 @@ impl Build<'_> {
             self.made.insert(old, (new, order.clone()));
         }
         Ok(())
+    }
+
+    /// Is it a transpose of the model whose operand is stored, and whose result wanted, as the model has them?
+    fn is_in_place(&self, id: ir::NodeId, form: &Form) -> bool {
+        let node = self.graph.node(id);
+        let stays = |value: &ValueId| !self.made.contains_key(value);
+        let wanted = form.op == node.op || form.outputs.iter().all(Order::is_identity);
+        matches!(node.op, Op::Transpose(_)) && wanted && node.inputs.iter().all(stays)
     }
 
     /// The value in this order, for the reader (a node and which of its inputs; else the graph's output).

@@ -14,7 +14,7 @@ pub(super) struct Variable(usize);
 /// What must not be: no sum of costs reaches it.
 const FORBIDDEN: u64 = u64::MAX / 4;
 /// The largest cost that is told apart from others.
-const LARGEST: u64 = u64::MAX / (1 << 24);
+const LARGEST: u64 = 1 << 48;
 
 const SOURCE: usize = 0;
 const SINK: usize = 1;

@@ -8,12 +8,14 @@ use indexmap::IndexMap;
 use ir::{TensorType, ValueId};
 
 use super::cut::{Problem, Variable};
-use super::forms::{Form, Forms};
+use super::forms::{Form, Forms, unchanged};
 use super::weights;
 use crate::ops::{Graph, Order};
 
-/// What starting one more operator costs, in bytes that could be moved meanwhile.
-const OPERATOR: u64 = 1024;
+/// What moving one byte costs; less than this tells equals apart.
+const BYTE: u64 = 1 << 12;
+/// What starting one more operator costs: as much as moving this many bytes.
+const OPERATOR: u64 = 1024 * BYTE;
 
 /// The form of each node, by its index; those of weight expressions are left out.
 pub(super) fn decide(graph: &Graph, mut forms: Vec<Option<Forms>>) -> Vec<Option<Form>> {
@@ -33,6 +35,14 @@ pub(super) fn decide(graph: &Graph, mut forms: Vec<Option<Forms>>) -> Vec<Option
             None => None,
         };
         charge(&mut problem, graph.ty(value), maker, &made, &reads, &variables);
+    }
+    for (id, _) in graph.nodes() {
+        // Where it costs the same, an operator stays as the model has it.
+        if let (Some(Forms::Either(forms)), Some(variable)) = (&forms[id.index()], variables[id.index()]) {
+            let plain = unchanged(graph, id);
+            problem.cost_of_zero(variable, u64::from(forms[1] == plain));
+            problem.cost_of_one(variable, u64::from(forms[0] == plain));
+        }
     }
     let solution = problem.solve();
     let memory = |i: usize| usize::from(variables[i].is_some_and(|v| solution.is_one(v)));
@@ -147,12 +157,12 @@ fn charge(
     }
 }
 
-/// The cost of a transpose of a value from one stored order to another, in bytes.
+/// The cost of a transpose of a value from one stored order to another.
 pub(super) fn cost(ty: &TensorType, from: &Order, to: &Order) -> u64 {
     match (from == to, moves(ty, from, to)) {
         (true, _) => 0,
         (_, false) => OPERATOR,
-        (_, true) => OPERATOR + ty.bytes().unwrap_or(usize::MAX) as u64,
+        (_, true) => OPERATOR.saturating_add((ty.bytes().unwrap_or(usize::MAX) as u64).saturating_mul(BYTE)),
     }
 }
 

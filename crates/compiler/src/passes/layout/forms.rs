@@ -2,7 +2,8 @@
 //!
 //! Two memories are told apart: the one PyTorch has (0), and the one whose channels are last (1). Operators that
 //! exist in memory 1 only are where it starts; what a neighbour of theirs is in that memory, its operator's own
-//! account of carried axes says, and so on until nothing new is learnt.
+//! account of carried axes says, and so on until nothing new is learnt. Transposes of the model that are not reached
+//! then start likewise.
 
 use std::collections::VecDeque;
 
@@ -98,12 +99,35 @@ impl Search<'_> {
         for &id in self.graph.order() {
             self.start(id);
         }
+        self.spread();
+        for &id in self.graph.order() {
+            self.start_transpose(id);
+            self.spread();
+        }
+    }
+
+    /// Learns from what is known until nothing new is learnt.
+    fn spread(&mut self) {
         while let Some(value) = self.queue.pop_front() {
             let [memory0, memory1] = self.memories[value.index()].clone().expect("queued values are known");
             for (id, place) in self.around(value) {
                 self.visit(id, place, [&memory0, &memory1]);
             }
         }
+    }
+
+    /// A transpose of the model that nothing reached is a matter of two memories too: of what it reads, and of what
+    /// it makes. Between them, its place is where the fewest bytes are.
+    fn start_transpose(&mut self, id: NodeId) {
+        let Op::Transpose(transpose) = &self.graph.node(id).op else { return };
+        if self.settled[id.index()] || self.is_weight(id) {
+            return;
+        }
+        let read = self.carried(id, &Order::identity(transpose.order.rank()));
+        let (Some(read), Some(made)) = (read, self.carried(id, &transpose.order)) else { return };
+        self.settled[id.index()] = true;
+        self.learn(id, [&read, &made]);
+        self.forms[id.index()] = Some(Forms::Either([read, made]));
     }
 
     /// The nodes that make and read a value, in the order of their ids.

@@ -1,4 +1,5 @@
-//! Parts are taken first: of a value that is transposed, reshaped or computed only to be cut up.
+//! Parts are taken first: a product with a constant weight that is only cut up, be it after transposes and reshapes,
+//! is computed part by part, so that no run-time value is cut.
 
 use crate::ops::{FullyConnected, Op, Patch, Reshape, Site, Slice, Transpose};
 
@@ -15,10 +16,33 @@ fn only_sliced(of: Site<'_>) -> bool {
     of.output_ty().count().is_ok_and(|whole| taken <= whole)
 }
 
-/// `slice(transpose(x, p))  =>  transpose(slice(x), p)`, where only slices read what is transposed
+/// Is it a product with a constant weight, maybe reshaped and transposed, that nothing reads but what cuts it up or
+/// leads there?
+fn reaches_product(of: Site<'_>) -> bool {
+    let graph = of.graph();
+    let leads =
+        |&user: &ir::NodeId| matches!(graph.node(user).op, Op::Reshape(_) | Op::Slice(_) | Op::Transpose(_));
+    let mut at = of;
+    loop {
+        let users = graph.users(at.output());
+        if users.len() != graph.use_count(at.output()) || !users.iter().all(leads) {
+            return false;
+        }
+        match &at.node().op {
+            Op::FullyConnected(_) => return (1..at.inputs().len()).all(|i| at.is_constant(i)),
+            Op::Reshape(_) | Op::Transpose(_) => {}
+            _ => return false,
+        }
+        let Some(below) = at.producer(0) else { return false };
+        at = below;
+    }
+}
+
+/// `slice(transpose(x, p))  =>  transpose(slice(x), p)`, where only slices read what is transposed, which is a
+/// product
 pub(super) fn slice_before_transpose(at: Site<'_>) -> Option<Patch<'_>> {
     let slice: &Slice = at.op()?;
-    let below = at.producer(0).filter(|below| only_sliced(*below))?;
+    let below = at.producer(0).filter(|below| only_sliced(*below) && reaches_product(*below))?;
     let Transpose { order } = below.op()?;
     let back = order.inverse();
     let part = Slice {
@@ -33,11 +57,11 @@ pub(super) fn slice_before_transpose(at: Site<'_>) -> Option<Patch<'_>> {
     (patch.ty(moved) == at.output_ty()).then(|| patch.replace(at.output(), moved))
 }
 
-/// `slice(reshape(x))  =>  reshape(slice(x))`, where only slices read what is reshaped, and what is taken is a box of
-/// `x` too
+/// `slice(reshape(x))  =>  reshape(slice(x))`, where only slices read what is reshaped, which is a product, and what
+/// is taken is a box of `x` too
 pub(super) fn slice_before_reshape(at: Site<'_>) -> Option<Patch<'_>> {
     let slice: &Slice = at.op()?;
-    let below = at.producer(0).filter(|below| only_sliced(*below))?;
+    let below = at.producer(0).filter(|below| only_sliced(*below) && reaches_product(*below))?;
     let Reshape { sizes } = below.op()?;
     let from = below.input_ty(0)?.sizes().ok()?;
     let part = box_before(slice, &from, sizes)?;
