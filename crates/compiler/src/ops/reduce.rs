@@ -17,15 +17,18 @@ pub struct Reduce {
     pub keep: bool,
 }
 
+/// Where folding begins, and how it goes on.
+type Fold<T> = (T, fn(T, T) -> T);
+
 /// What a row of the table says.
 struct Row {
     name: &'static str,
     /// The builtin and the dtypes for which it computes this (measured on LiteRT 2.3.0, both kernel sets).
     builtin: Option<(Builtin, &'static [DType])>,
     /// On reals: the number of no elements, and the number of those so far and one more.
-    real: Option<(f64, fn(f64, f64) -> f64)>,
+    real: Option<Fold<f64>>,
     /// On integers.
-    integer: Option<(i64, fn(i64, i64) -> i64)>,
+    integer: Option<Fold<i64>>,
 }
 
 macro_rules! reductions {

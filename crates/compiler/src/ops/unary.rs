@@ -192,7 +192,8 @@ impl Definition for Unary {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let [input] = arity(inputs)?;
         let row = self.row();
-        if !input.dtype.is_float() && !(input.dtype.is_int() && row.integer.is_some()) {
+        let defined = input.dtype.is_float() || (input.dtype.is_int() && row.integer.is_some());
+        if !defined {
             return Err(Mismatch(format!("{} is not defined on {}", row.name, input.dtype)));
         }
         Ok(vec![input.with_dtype(input.dtype)])

@@ -61,10 +61,11 @@ impl Builder<'_> {
             return self.cast(value, dtype);
         }
         let number = self.call.scalar(name)?;
-        if let (Scalar::Int(n), Some((low, high))) = (number, dtype.int_range()) {
-            if !(low..=high).contains(&i128::from(n)) && dtype != DType::Bool {
-                return Err(self.call.malformed(format!("{n} is no {dtype}")));
-            }
+        if let (Scalar::Int(n), Some((low, high))) = (number, dtype.int_range())
+            && dtype != DType::Bool
+            && !(low..=high).contains(&i128::from(n))
+        {
+            return Err(self.call.malformed(format!("{n} is no {dtype}")));
         }
         Ok(self.number(dtype, number))
     }
