@@ -2,7 +2,9 @@
 
 use ir::{Tensor, rules};
 
-use crate::ops::{Arithmetic, Layout, Pad, Padding, Patch, Pool2d, Pooling, Rule, Site, Slice};
+use crate::ops::{
+    Activation, Arithmetic, Layout, Op, Pad, Padding, Patch, Pool2d, Pooling, Rule, Site, Slice, Unary,
+};
 
 pub(super) const RULES: &[Rule] =
     rules![pad_before_max_pool, count_after_average_pool, dilated_pool_as_slices];
@@ -17,17 +19,32 @@ pub(super) fn around(layout: Layout, padding: [Padding; 2]) -> Vec<Padding> {
 
 const NOTHING: [Padding; 2] = [Padding { before: 0, after: 0 }; 2];
 
-/// `pool2d(x) { max, padding }  =>  pool2d(pad(x, −∞)) { max }`
+/// `pool2d(x) { max, padding }  =>  pool2d(pad(x, −∞)) { max }`; zero does as well where nothing is below it, and has
+/// a builtin that XNNPACK takes
 fn pad_before_max_pool(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Pool2d = at.op()?;
     if op.pooling != Pooling::Max || op.padding == NOTHING {
         return None;
     }
+    let least = if is_rectified(at) { 0.0 } else { f64::NEG_INFINITY };
     let mut patch = at.patch();
-    let least = Pad::constant(around(op.layout, op.padding), f64::NEG_INFINITY);
-    let x = patch.add(least, [at.input(0)?]);
+    let x = patch.add(Pad::constant(around(op.layout, op.padding), least), [at.input(0)?]);
     let y = patch.add(Pool2d { padding: NOTHING, ..op.clone() }, [x]);
     Some(patch.replace(at.output(), y))
+}
+
+/// Does the input come out of a function that gives nothing below zero?
+fn is_rectified(at: Site<'_>) -> bool {
+    let Some(below) = at.producer(0) else { return false };
+    let activation = match &below.node().op {
+        Op::Unary(function) => return matches!(function, Unary::Relu | Unary::Relu6),
+        Op::Binary(op) => op.activation,
+        Op::Conv2d(op) => op.activation,
+        Op::DepthwiseConv2d(op) => op.activation,
+        Op::FullyConnected(op) => op.activation,
+        _ => return false,
+    };
+    matches!(activation, Activation::Relu | Activation::Relu6)
 }
 
 /// The most numbers that are made for the sake of an average.
@@ -36,10 +53,7 @@ const MOST_CELLS: usize = 1 << 24;
 /// `pool2d(x) { average, padding }  =>  pool2d(pad(x, 0)) { average } · (taps / elements)`
 fn count_after_average_pool(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Pool2d = at.op()?;
-    if op.pooling != Pooling::Average
-        || op.padding == NOTHING
-        || op.activation != crate::ops::Activation::None
-    {
+    if op.pooling != Pooling::Average || op.padding == NOTHING || op.activation != Activation::None {
         return None;
     }
     let (x, y) = (at.input_ty(0)?.sizes().ok()?, at.output_ty().sizes().ok()?);
@@ -74,7 +88,7 @@ const MOST_TAPS: usize = 64;
 fn dilated_pool_as_slices(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &Pool2d = at.op()?;
     let taps = op.kernel[0].checked_mul(op.kernel[1])?;
-    let plain = op.dilation == [1, 1] || op.activation != crate::ops::Activation::None;
+    let plain = op.dilation == [1, 1] || op.activation != Activation::None;
     if op.pooling != Pooling::Max || op.padding != NOTHING || plain || taps > MOST_TAPS {
         return None;
     }
