@@ -200,7 +200,7 @@ impl<'g> Encoder<'g> {
                 else {
                     continue;
                 };
-                let spots = self.spots_of_reader(output);
+                let spots = self.spots_of_output(output);
                 let mut operands = vec![Some(tensor)];
                 // A scalar's shape goes without saying: an operand without bytes would count as not constant.
                 if ty.shape.rank() > 0 {
@@ -219,10 +219,20 @@ impl<'g> Encoder<'g> {
         self.spelled(&Tensor::new(&[sizes.len()], &sizes), Builtin::RESHAPE)
     }
 
-    /// A copied output comes from whatever made it; an input comes from nowhere.
-    fn spots_of_reader(&self, value: ValueId) -> Vec<Spot> {
-        let Some((node, _)) = self.graph.producer(value) else { return Vec::new() };
-        self.graph.origins.leaves(self.graph.node(node).origin).into_iter().map(Spot::from).collect()
+    /// A copied output comes from whatever made it. An input or a weight that is given as it is has no call: its spot
+    /// says so.
+    fn spots_of_output(&self, value: ValueId) -> Vec<Spot> {
+        if let Some((node, _)) = self.graph.producer(value) {
+            return self
+                .graph
+                .origins
+                .leaves(self.graph.node(node).origin)
+                .into_iter()
+                .map(Spot::from)
+                .collect();
+        }
+        let node = self.graph.value(value).name.as_str().into();
+        vec![Spot { target: "output".into(), node, ..Spot::default() }]
     }
 
     fn finish(
