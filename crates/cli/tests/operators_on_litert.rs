@@ -1,8 +1,8 @@
 //! Checkpoint ④: every operator case of `tests/ops` that compiles, run on LiteRT under both kernel sets and compared
 //! with the outputs that PyTorch recorded. (①–③ are `operators` of the `edgewright-compiler` crate.)
 //!
-//! Where a kernel of LiteRT is known to differ, `tests/ops/litert.md` says so with the reason, one case and kernel set
-//! a row. `BLESS=1 cargo test -p edgewright-cli --test operators_on_litert` rewrites what differs and keeps reasons;
+//! Where a kernel of LiteRT is known to differ at NaN, infinities or huge numbers, `tests/ops/litert.md` says so with the
+//! reason, one case and kernel set a row; all other elements must agree there too. `BLESS=1 cargo test -p edgewright-cli --test operators_on_litert` rewrites what differs and keeps reasons;
 //! a row without one fails.
 //!
 //! Without LiteRT's library the test says so and does nothing, unless `EDGEWRIGHT_REQUIRE_LITERT=1` makes that a failure.
@@ -29,6 +29,9 @@ const KERNELS: [(&str, Kernels); 2] = [("XNNPACK", Kernels::Xnnpack), ("builtin"
 
 /// One operator takes a moment; a machine under load takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a difference begins that no row of the list excuses.
+const ORDINARY: &str = "beside special values: ";
 
 /// The .tflite of a case; `None` where the compiler refuses it, which checkpoint ② looks at.
 fn compiled(archive: &Path, folder: &Path) -> Result<Option<tempfile::TempPath>, String> {
@@ -65,7 +68,10 @@ fn run(archive: &Path, library: &Path, folder: &Path) -> Vec<(&'static str, Stri
         let run = Child::spawn(program, library, &model, settings, PATIENCE)
             .and_then(|mut child| child.run(&recording.inputs));
         let outputs = run.map_err(|e| ir::Diagnostic::from(e).message)?;
-        cases::judge(&outputs, &recording)
+        let whole = cases::judge(&outputs, &recording);
+        // Nothing excuses these.
+        cases::judge_ordinary(&outputs, &recording).map_err(|why| format!("{ORDINARY}{why}"))?;
+        whole
     };
     KERNELS.into_iter().filter_map(|(name, kernels)| Some((name, judged(kernels).err()?))).collect()
 }
@@ -91,6 +97,7 @@ fn every_operator_computes_on_litert_what_pytorch_computes() {
     let mut table = String::new();
     for (key @ (case, kernels), what) in &found {
         match listed.get(key).map(String::as_str) {
+            _ if what.starts_with(ORDINARY) => _ = writeln!(table, "{kernels:10} {case:40} {what}"),
             None => _ = writeln!(table, "{kernels:10} {case:40} {what}"),
             Some("") => _ = writeln!(table, "{kernels:10} {case:40} is listed without a reason"),
             Some(_) => {}

@@ -84,17 +84,35 @@ fn judge_one(found: &Tensor, reference: &Tensor) -> Result<(), String> {
     if verdict.metrics.max_ref <= HUGE || reference.dtype() != DType::F32 {
         return Ok(());
     }
-    let kept: Vec<bool> = reference.to_f64s().iter().map(|r| r.is_nan() || r.abs() <= HUGE).collect();
-    let [found, reference] = [found, reference].map(|tensor| {
-        let values = tensor.to_f64s().into_iter().zip(&kept);
-        Tensor::from_f64s(DType::F32, tensor.sizes(), values.map(|(v, &keep)| if keep { v } else { 0.0 }))
-    });
+    let (found, reference) = masked(found, reference, |_, r| r.is_nan() || r.abs() <= HUGE);
     match compare(&found, &reference, OPERATOR, None)?.fault {
         Some(fault) => {
             Err(format!("beside huge elements, {fault}{}", plainest_difference(&found, &reference)))
         }
         None => Ok(()),
     }
+}
+
+/// The same, with elements left out that are NaN, infinite or huge on either side.
+pub(crate) fn judge_ordinary(outputs: &[Tensor], recording: &Recording) -> Result<(), String> {
+    let ordinary = |x: f64| x.abs() <= HUGE;
+    let pairs = outputs.iter().zip(&recording.outputs).map(|(found, reference)| {
+        if found.ty() != reference.ty() || reference.dtype() != DType::F32 {
+            return (found.clone(), reference.clone());
+        }
+        masked(found, reference, |f, r| ordinary(f) && ordinary(r))
+    });
+    let (outputs, references): (Vec<Tensor>, Vec<Tensor>) = pairs.unzip();
+    judge(&outputs, &Recording { outputs: references, ..recording.clone() })
+}
+
+/// Both tensors, with zeros where an element of theirs is not kept.
+fn masked(found: &Tensor, reference: &Tensor, kept: impl Fn(f64, f64) -> bool) -> (Tensor, Tensor) {
+    let (a, b) = (found.to_f64s(), reference.to_f64s());
+    let pairs = a.into_iter().zip(b).map(|(f, r)| if kept(f, r) { (f, r) } else { (0.0, 0.0) });
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.unzip();
+    let tensor = |values| Tensor::from_f64s(DType::F32, reference.sizes(), values);
+    (tensor(a), tensor(b))
 }
 
 /// The first element that differs in being NaN or infinite, else the one that is furthest off.
