@@ -104,6 +104,10 @@ fn every_operator_computes_on_litert_what_pytorch_computes() {
         }
     }
     for (case, kernels) in listed.keys().filter(|key| !found.contains_key(*key)) {
+        // XNNPACK has other kernels for other processors, where a row may be too much.
+        if kernels == KERNELS[0].0 {
+            continue;
+        }
         if archives.contains_key(case) || cases::all() {
             let _ = writeln!(table, "{kernels:10} {case:40} is listed and does not differ");
         }

@@ -71,7 +71,7 @@ pub(crate) fn judge(outputs: &[Tensor], recording: &Recording) -> Result<(), Str
         return Err(format!("{} outputs, not {}", outputs.len(), recording.outputs.len()));
     }
     for (i, (found, reference)) in outputs.iter().zip(&recording.outputs).enumerate() {
-        judge_one(found, reference).map_err(|why| format!("output {i} {why}"))?;
+        judge_one(found, reference).map_err(|why| format!("output {i}: {why}"))?;
     }
     Ok(())
 }
