@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use compiler::back::tflite::Spot;
+use compiler::dialect::tfl::Spot;
 use compiler::report::{Made, Occurrence, Read, Source};
 use ir::Diagnostic;
 

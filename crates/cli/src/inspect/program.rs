@@ -99,7 +99,7 @@ pub(super) fn explain(command: &Inspect, quiet: bool) -> Outcome {
         let transposes: Vec<Value> = left
             .iter()
             .map(|(value, attributes, leaf)| {
-                let origin = leaf.map(compiler::back::tflite::Spot::from);
+                let origin = leaf.map(compiler::dialect::tfl::Spot::from);
                 json!({"name": value.name, "type": value.ty.to_string(), "attributes": attributes, "origin": origin})
             })
             .collect();

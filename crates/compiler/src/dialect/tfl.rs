@@ -7,6 +7,7 @@
 
 mod file;
 mod options;
+mod provenance;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use file::{
     Tensor as TensorEntry,
 };
 pub use options::Options;
+pub use provenance::{Entry, PROVENANCE, Provenance, Spot, decode};
 
 /// Why an operator cannot be spelled, or read back: the text of the diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Typed;
 use super::histogram::Histogram;
 use super::occurrence::{Occurrence, of_file};
-use crate::back::tflite::{Entry, PROVENANCE, decode, least_runtime};
-use crate::dialect::tfl::Model;
+use crate::back::tflite::least_runtime;
+use crate::dialect::tfl::{Entry, Model, PROVENANCE, decode};
 use crate::front::tflite::{File, MALFORMED_TFLITE};
 
 /// What a file is made of, what it needs, and where its operators came from.

@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::Typed;
 use super::histogram::macs;
-use crate::back::tflite::{Provenance, Spot};
 use crate::dialect::aten::Argument;
-use crate::dialect::tfl::{Model, Subgraph};
+use crate::dialect::tfl::{Model, Provenance, Spot, Subgraph};
 use crate::front::torch::Program;
 
 /// One operator of a .tflite, or one call of a program.

@@ -5,10 +5,13 @@ use std::path::Path;
 use indexmap::IndexMap;
 use ir::{Diagnostic, ILLEGAL_OPERATOR, Node, Operator, Tensor, ValueId};
 
-use super::metadata::{Entry, PROVENANCE, Provenance, Spot, add_least_runtime, add_metadata};
+use super::metadata::{add_least_runtime, add_metadata};
 use super::version::stamp;
 use super::write::{WriteError, write_file};
-use crate::dialect::tfl::{self, Builtin, Call, Illegal, Model, Operand, Signature, Subgraph, TensorEntry};
+use crate::dialect::tfl::{
+    self, Builtin, Call, Entry, Illegal, Model, Operand, PROVENANCE, Provenance, Signature, Spot, Subgraph,
+    TensorEntry,
+};
 use crate::evaluate::Expressions;
 use crate::ops::{Graph, Op};
 

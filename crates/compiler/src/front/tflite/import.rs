@@ -9,9 +9,9 @@ use ir::{Diagnostic, Frame, Leaf, Operator as _, Origin, OriginId, Origins, Tens
 use schema::{Kind, Scalar, Value};
 
 use super::{File, Malformed};
-use crate::back::tflite::{PROVENANCE, Provenance, Spot, decode};
 use crate::dialect::tfl::{
-    Activation, Builtin, Illegal, Imported, Node, NodeInput, Operand, Operator, Options, Signature, Subgraph,
+    Activation, Builtin, Illegal, Imported, Node, NodeInput, Operand, Operator, Options, PROVENANCE,
+    Provenance, Signature, Spot, Subgraph, decode,
 };
 use crate::ops::{CATALOG, Graph, Op};
 
