@@ -45,8 +45,6 @@ const RULES: &[Rule] = ir::rules![
     parts::drop_flips,
     parts::drop_identity_resize,
     copies::concat_of_neighbours,
-    copies::drop_single_tile,
-    copies::flip_back,
     copies::gather_of_a_run,
     motion::slice_before_transpose,
     motion::slice_before_reshape,

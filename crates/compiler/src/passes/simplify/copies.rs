@@ -1,7 +1,6 @@
 //! Copies that no one needs.
 
-use super::instead;
-use crate::ops::{Concat, Flip, Gather, Patch, Reshape, Site, Slice, Tile};
+use crate::ops::{Concat, Gather, Patch, Reshape, Site, Slice};
 
 /// `concat(slice(x) { a .. b }, slice(x) { b .. c }, y)  =>  concat(slice(x) { a .. c }, y)`
 pub(super) fn concat_of_neighbours(at: Site<'_>) -> Option<Patch<'_>> {
@@ -29,14 +28,6 @@ pub(super) fn concat_of_neighbours(at: Site<'_>) -> Option<Patch<'_>> {
     None
 }
 
-/// `flip(flip(x))  =>  x`, along one axis
-pub(super) fn flip_back(at: Site<'_>) -> Option<Patch<'_>> {
-    let outer: &Flip = at.op()?;
-    let below = at.producer(0)?;
-    let inner: &Flip = below.op()?;
-    (outer == inner).then(|| instead(at, below.input(0)?))?
-}
-
 /// More indices than this are not read.
 const READ: usize = 1 << 20;
 
@@ -58,10 +49,4 @@ pub(super) fn gather_of_a_run(at: Site<'_>) -> Option<Patch<'_>> {
     let taken = patch.try_add(slice, [at.input(0)?]).ok()?;
     let shaped = patch.add(Reshape { sizes: at.output_ty().sizes().ok()? }, [taken]);
     Some(patch.replace(at.output(), shaped))
-}
-
-/// `tile(x) { 1, 1, … }  =>  x`
-pub(super) fn drop_single_tile(at: Site<'_>) -> Option<Patch<'_>> {
-    let op: &Tile = at.op()?;
-    op.repeats.iter().all(|&n| n == 1).then(|| instead(at, at.input(0)?))?
 }

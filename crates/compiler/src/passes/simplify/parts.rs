@@ -29,7 +29,10 @@ pub(super) fn concat_of_one(at: Site<'_>) -> Option<Patch<'_>> {
     instead(at, only)
 }
 
-/// `concat(concat(x, y), z)  =>  concat(x, y, z)`, along one axis
+/// As many operands as XNNPACK joins at once (measured on LiteRT 2.3.0).
+const JOINED: usize = 5;
+
+/// `concat(concat(x, y), z)  =>  concat(x, y, z)`, along one axis, where that keeps it within XNNPACK
 pub(super) fn merge_concats(at: Site<'_>) -> Option<Patch<'_>> {
     let outer: &Concat = at.op()?;
     (0..at.inputs().len()).find_map(|index| {
@@ -40,6 +43,9 @@ pub(super) fn merge_concats(at: Site<'_>) -> Option<Patch<'_>> {
         }
         let mut inputs = at.inputs().to_vec();
         inputs.splice(index..=index, below.inputs().iter().copied());
+        if inputs.len() > JOINED && at.inputs().len().max(below.inputs().len()) <= JOINED {
+            return None;
+        }
         one_for_two(at, below, outer.clone(), inputs)
     })
 }
