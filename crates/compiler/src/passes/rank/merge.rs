@@ -26,7 +26,7 @@ pub(super) fn merged(
 ) -> Option<Merged> {
     let sizes = inputs.iter().map(|t| t.sizes().ok()).collect::<Option<Vec<_>>>()?;
     let result = output.sizes().ok()?;
-    let Some(first) = sizes.first() else { return None };
+    let first = sizes.first()?;
     let along = |keys: &[Key]| Parts::choose(first, keys, most, hint);
     let one = |op: Op, parts: &Parts| Some(Merged { op, inputs: vec![parts.merge(first)] });
     match op {
