@@ -179,8 +179,3 @@ def margins(path, archive, relayout=None):
     for name, value in found.items():
         print(f"{archive.stem}: {name}: {value}")
     return found
-
-
-def operators_of(inspected_file):
-    """Operators by name and count, from what `inspect` says."""
-    return inspected_file["histogram"]

@@ -1,6 +1,7 @@
 """Whole models: converted, run on both kernel sets of LiteRT, and held against PyTorch on two inputs."""
 
 import dataclasses
+import json
 import pathlib
 
 import pytest
@@ -80,7 +81,7 @@ def test_inspect_agrees_with_litert(tmp_path):
     archive, target = harness.exported("convnext_blocks"), tmp_path / "model.tflite"
     harness.convert(archive, target)
     said, read = harness.inspected(target), harness.facts(target)
-    assert harness.operators_of(said) == dict(read.operators)
+    assert said["histogram"] == dict(read.operators) and said["max_rank"] == read.rank and said["bytes"] == read.size
     assert len(said["operators"]) == sum(read.operators.values())
     assert max(map(int, [*said["ranks"], *said["constant_ranks"]])) == read.rank
     assert said["bytes"] == read.size
@@ -105,3 +106,23 @@ def test_python_converts_and_calls(tmp_path):
     assert error <= 1e-5 * reference.abs().max().item()
     converted.export(pathlib.Path(tmp_path, "model.tflite"))
     assert harness.facts(tmp_path / "model.tflite").operators
+
+
+def test_every_operator_knows_its_line(tmp_path):
+    """The file says of each operator which line of the example's `model.py` it computes, helper functions included."""
+    target = tmp_path / "watermark.tflite"
+    harness.convert(harness.ROOT / "examples" / "watermark" / "watermark.pt2", target)
+    lines = (harness.ROOT / "examples" / "watermark" / "model.py").read_text().splitlines()
+    total = sum(harness.facts(target).operators.values())
+    origins = [operator["origin"] for name in harness.facts(target).operators for operator in of_name(target, name)]
+    assert len(origins) == total
+    for origin in origins:
+        assert origin["file"].endswith("model.py") and lines[origin["line"] - 1].strip() == origin["code"], origin
+    assert {"forward", "join", "blend"} == {origin["function"] for origin in origins}
+
+
+def of_name(path, name):
+    """What `inspect --op NAME` says of each operator of a name."""
+    outcome = harness.run_program("inspect", path, "--op", name, "--json", "-")
+    assert outcome.code == 0, outcome.stderr
+    return json.loads(outcome.stdout)["operators"]
