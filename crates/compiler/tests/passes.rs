@@ -3,9 +3,9 @@
 //! A page holds sections. In each, a line `Passes: …` names what runs, a block `ir before` holds the graph, and a
 //! block `ir after` what becomes of it. `BLESS=1 cargo test -p edgewright-compiler --test passes` writes the
 //! second from what the passes make.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::path::{Path, PathBuf};
-#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use edgewright_compiler as compiler;
 
