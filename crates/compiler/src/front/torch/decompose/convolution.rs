@@ -73,6 +73,10 @@ fn sizes_of(b: &Builder<'_>, name: &str, axes: usize) -> Result<Vec<usize>, Malf
     let wrong = || b.call.malformed(format!("has '{name}' of {list:?} for {axes} axes"));
     let sizes: Vec<usize> =
         list.iter().map(|&n| usize::try_from(n)).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    // TFLite counts in int32; products of two of these stay within range.
+    if sizes.iter().any(|&n| n > i32::MAX as usize) {
+        return Err(wrong());
+    }
     match sizes.len() {
         1 => Ok(vec![sizes[0]; axes]),
         n if n == axes => Ok(sizes),
