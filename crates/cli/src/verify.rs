@@ -94,7 +94,7 @@ impl Ways {
 impl Verify {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let mut progress = Progress::new(quiet);
-        let subject = match self.model.extension().is_some_and(|e| e == "pt2") {
+        let subject = match self.is_archive() {
             true => {
                 progress.stage("compiling");
                 Subject::compiled(&self.model, &self.reading, &self.target)?
@@ -103,6 +103,7 @@ impl Verify {
         };
         let io = self.target.options()?.io_layout;
         let mut report = check(&subject, &self.model, &self.ways, io, &mut progress)?;
+        report.undecided = io == Layout::Nchw && !self.is_archive();
         if self.per_operator {
             let reference = self.reference(&subject, &mut report)?;
             operators::look(&subject, reference.as_ref(), &self.ways, &mut report, &mut progress)?;
@@ -115,6 +116,10 @@ impl Verify {
             print(&report.text(self.worst))?;
         }
         report.outcome()
+    }
+
+    fn is_archive(&self) -> bool {
+        self.model.extension().is_some_and(|e| e == "pt2")
     }
 
     /// What the operators of a .tflite should compute, where its archive is known and compiles to the same ones.

@@ -181,6 +181,22 @@ fn recordings_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn every_recording_is_compared() {
+    let (folder, file) = converted(&fixture("steps.pt2"), &[]);
+    let recorded = fs::read(fixture("steps.safetensors")).unwrap();
+    fs::write(folder.path().join("model.safetensors"), &recorded).unwrap();
+    // The last four bytes are the last element of the output.
+    let end = recorded.len() - 4;
+    let wrong = [&recorded[..end], &9f32.to_le_bytes()].concat();
+    fs::write(folder.path().join("model.2.safetensors"), wrong).unwrap();
+    let run = verified(&file, &["--json", "-"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let found = json(&run);
+    let passes: Vec<&Value> = found["comparisons"].as_array().unwrap().iter().map(|row| &row["pass"]).collect();
+    assert_eq!(passes, [true, false]);
+}
+
+#[test]
 fn an_archive_of_another_model_is_no_reference() {
     let (_folder, file) = converted(&fixture("steps.pt2"), &[]);
     let other = repository("tests/ops/softmax/last-axis.pt2");

@@ -45,9 +45,12 @@ pub(crate) fn look(
     for mut probe in probes {
         progress.stage(&format!("looking at every operator on {}", probe.name()));
         let inputs = &report.recorded[0].recording.inputs;
-        let findings = per_operator(graph, right, inputs, probe.as_mut()).map_err(|d| vec![d])?;
-        report.operators.push(PerOperator { runtime: probe.name(), findings });
+        let found = per_operator(graph, right, inputs, probe.as_mut());
         progress.finish();
+        match found {
+            Ok(findings) => report.operators.push(PerOperator { runtime: probe.name(), findings }),
+            Err(why) => report.failures.push((format!("{}, per operator", probe.name()), 0, why)),
+        }
     }
     Ok(())
 }

@@ -45,6 +45,8 @@ pub(crate) struct Report {
     /// What was not looked at, and why.
     pub(crate) unchecked: Vec<String>,
     pub(crate) operators: Vec<PerOperator>,
+    /// Was the layout at the interface told by sizes alone?
+    pub(crate) undecided: bool,
 }
 
 impl Row {
@@ -66,6 +68,7 @@ impl Report {
             stand_in: None,
             unchecked: Vec::new(),
             operators: Vec::new(),
+            undecided: false,
         }
     }
 
@@ -85,11 +88,21 @@ impl Report {
             false => format!("{faulty} of {total} comparisons fail, {} runs break off", self.failures.len()),
         };
         let mut all = vec![Diagnostic::new(VERIFICATION_FAILED, message)];
-        if self.operators.is_empty() {
+        if self.cubes() {
+            all[0].help = Some("where the file has images with channels last, say --io-layout nhwc".into());
+        } else if self.operators.is_empty() {
             all[0].help = Some("`edgewright verify MODEL.tflite --per-operator` says where it begins".into());
         }
         all.extend(self.failures.iter().map(|(runtime, _, why)| why.clone().note(format!("on {runtime}"))));
         Err(all)
+    }
+
+    /// Is there an image whose sizes do not tell where its channels are?
+    fn cubes(&self) -> bool {
+        let tensors =
+            self.recorded.iter().flat_map(|r| r.recording.inputs.iter().chain(&r.recording.outputs));
+        let cube = |sizes: &[usize]| matches!(sizes, [_, a, b, c] if a == b && b == c && *a > 1);
+        self.undecided && tensors.map(ir::Tensor::sizes).any(cube)
     }
 
     /// The tables, what was not checked, and a last line that sums up. `worst` operators are shown.
