@@ -39,8 +39,9 @@ pub fn read_safetensors(path: &Path) -> Result<IndexMap<String, Constant>, Diagn
 
     let storage: Arc<dyn Storage> = Arc::new(file);
     let start = 8 + header;
-    let mut tensors: Vec<(String, Constant, u64)> = Vec::new();
-    for (name, info) in metadata.tensors() {
+    let mut tensors = IndexMap::new();
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
         let dtype = dtype(info.dtype)
             .ok_or_else(|| malformed(format!("'{name}' is {:?}, which is not read", info.dtype)))?;
         let (from, to) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
@@ -62,10 +63,9 @@ pub fn read_safetensors(path: &Path) -> Result<IndexMap<String, Constant>, Diagn
             sizes: info.shape.clone(),
             fingerprint: format!("{}@{from}", path.display()),
         };
-        tensors.push((name, Constant::Range(Arc::new(range)), from));
+        tensors.insert(name, Constant::Range(Arc::new(range)));
     }
-    tensors.sort_by(|a, b| (a.2, &a.0).cmp(&(b.2, &b.0)));
-    Ok(tensors.into_iter().map(|(name, constant, _)| (name, constant)).collect())
+    Ok(tensors)
 }
 
 /// The strides of packed elements, in elements.

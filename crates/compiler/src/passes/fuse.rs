@@ -202,7 +202,7 @@ fn with_activation(op: &Op, activation: Activation) -> Option<Op> {
             DepthwiseConv2d { activation, ..op.clone() }.into()
         }
         Op::Pool2d(op) if op.activation == none => Pool2d { activation, ..op.clone() }.into(),
-        Op::FullyConnected(op) if op.activation == none => FullyConnected { activation, ..op.clone() }.into(),
+        Op::FullyConnected(op) if op.activation == none => FullyConnected { activation }.into(),
         Op::Binary(op) if op.activation == none && fuses(op.function) => Binary { activation, ..*op }.into(),
         _ => return None,
     })

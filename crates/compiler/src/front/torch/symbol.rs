@@ -62,7 +62,8 @@ pub(super) fn bind(
     // A symbol of a place that was asked for has its own message where it has no value.
     let asked = |symbol: &Arc<str>| places.iter().any(|p| p.wanted.is_some() && mentions(&p.expr, symbol));
     let open: Vec<Arc<str>> = known.into_iter().filter(|s| !bound.contains_key(s)).collect();
-    if !open.is_empty() && !(open.iter().all(asked) && !errors.is_empty()) {
+    let told = !errors.is_empty() && open.iter().all(asked);
+    if !open.is_empty() && !told {
         errors.push(unpinned(&inputs, &places, &open, &bound));
     }
     check_ranges(program, &bound, &places, warnings);
@@ -355,8 +356,8 @@ pub(super) fn shape(sizes: &[Symbolic], bound: &Bindings) -> Result<Shape, Strin
     };
     let shape = Shape(sizes.iter().map(dim).collect::<Result<_, String>>()?);
     // Everything behind may multiply sizes, and count 16 bytes an element.
-    let nonzero = shape.0.iter().filter_map(Dim::known).filter(|&n| n > 0);
-    match nonzero.fold(Some(16usize), |all, n| all?.checked_mul(n)).filter(|&n| n <= isize::MAX as usize) {
+    let mut nonzero = shape.0.iter().filter_map(Dim::known).filter(|&n| n > 0);
+    match nonzero.try_fold(16usize, |all, n| all.checked_mul(n)).filter(|&n| n <= isize::MAX as usize) {
         Some(_) => Ok(shape),
         None => {
             Err(format!("a tensor of {} axes has more elements than this machine can count", shape.rank()))

@@ -299,8 +299,8 @@ fn adaptive(b: &mut Builder<'_>, function: Reduction) -> Result<Vec<ValueId>, Ma
         let padding = [Padding::default(); 2];
         x = b.add(pool(pooling, Window { kernel, stride: kernel, dilation: [1, 1], padding }), &[x])?;
     } else {
-        for i in 0..2 {
-            x = along(b, x, i + 2, cells[i], function)?;
+        for (axis, &count) in (2..).zip(&cells) {
+            x = along(b, x, axis, count, function)?;
         }
     }
     let mut results = vec![as_recorded(b, x, 0)?];
