@@ -1,4 +1,5 @@
 //! `edgewright inspect` on the example, on a file of another writer, and on an archive with symbolic sizes.
+#![allow(clippy::unwrap_used, reason = "a test stops where its files are amiss")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

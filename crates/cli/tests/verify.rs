@@ -192,7 +192,8 @@ fn every_recording_is_compared() {
     let run = verified(&file, &["--json", "-"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     let found = json(&run);
-    let passes: Vec<&Value> = found["comparisons"].as_array().unwrap().iter().map(|row| &row["pass"]).collect();
+    let passes: Vec<&Value> =
+        found["comparisons"].as_array().unwrap().iter().map(|row| &row["pass"]).collect();
     assert_eq!(passes, [true, false]);
 }
 

@@ -1,4 +1,5 @@
 //! Archives of `torch.export` as the reader sees them: `tests/archives` and the cases of `tests/ops`.
+#![allow(clippy::unwrap_used, reason = "a test stops where its files are amiss")]
 //!
 //! `tests/archives/make.py` writes the archives and records what PyTorch says of each: its weights, or one run.
 

@@ -1,4 +1,5 @@
 //! Every operator case of `tests/ops` against the outputs that PyTorch recorded, at three checkpoints: ① the imported
+#![allow(clippy::unwrap_used, reason = "a test stops where its files are amiss")]
 //! graph, ② the compiled graph, ③ the compiled graph written as a .tflite and read back. (④, LiteRT itself, is
 //! `operators_on_litert` of the `edgewright-cli` crate.)
 //!
@@ -129,7 +130,7 @@ Each is exported by PyTorch and not compiled: there is no exact form, or none ye
 ";
 
 /// Case → reason, as the page has them.
-fn listed(page: &PathBuf) -> BTreeMap<String, String> {
+fn listed(page: &Path) -> BTreeMap<String, String> {
     let pair = |cells: Vec<String>| <[String; 2]>::try_from(cells).ok().map(|[case, why]| (case, why));
     cases::rows(page).into_iter().filter_map(pair).collect()
 }
