@@ -57,7 +57,7 @@ pub(crate) struct Verify {
     /// Write the whole result as JSON to this file, or `-` for standard output
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "How an archive is compiled, here and for --against")]
     reading: Reading,
     #[command(flatten)]
     target: Target,

@@ -65,6 +65,15 @@ fn numbered(tensors: &IndexMap<String, Constant>, prefix: &str) -> Result<Vec<Te
         let constant = tensors.get(&name).ok_or_else(|| {
             Diagnostic::new(WRONG_RECORDING, format!("there are {count} tensors {prefix}.N, but no {name}"))
         })?;
+        let dtype = constant.dtype();
+        if !matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64 | DType::Bool)
+            && !dtype.is_int()
+        {
+            return Err(Diagnostic::new(
+                WRONG_RECORDING,
+                format!("{name} is {dtype}, which is not compared"),
+            ));
+        }
         constant
             .read()
             .map_err(|e| Diagnostic::new(UNREADABLE_RECORDING, format!("{name} cannot be read: {e}")))
@@ -113,5 +122,8 @@ mod tests {
         assert_eq!(why(&["input.0", "input.2"]), "there are 2 tensors input.N, but no input.1");
         assert_eq!(why(&["input.0", "weight"]), "'weight' is neither an input nor an output");
         assert!(why(&["input.0", "output.0", "reference64.0"]).starts_with("reference64.0 is f32[2]"));
+        let complex = Tensor::zeros(DType::C64, &[2]);
+        let tensors = [("input.0".to_string(), complex.into())].into_iter().collect();
+        assert_eq!(Recording::read(&tensors).unwrap_err().message, "input.0 is c64, which is not compared");
     }
 }
