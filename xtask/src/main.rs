@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a chore reports on standard error")]
 
 mod codegen;
+mod docs;
 mod python;
 mod test;
 mod tidy;
@@ -14,12 +15,13 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>)
 const COMMANDS: &[Command] = &[
     ("cases", "writes the fixtures of the operator cases again; --check only compares", python::cases),
     ("codegen", "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares", codegen::run),
+    ("docs", "writes docs/{cli,diagnostics,operators}.md; --check only compares", docs::run),
     (
         "test",
         "runs every test there is; --hermetic only those that need neither Python nor LiteRT",
         test::run,
     ),
-    ("tidy", "checks the rules of the house: floors, pages, names, lengths", tidy::run),
+    ("tidy", "checks the rules of the house: floors, pages, names, lengths, docs", tidy::run),
 ];
 
 fn main() -> ExitCode {

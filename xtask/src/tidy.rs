@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house that a machine can see.
 
 mod floors;
+mod paths;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,9 @@ pub(crate) fn run(_: &[String]) -> Result<(), String> {
         look(file, &mut found);
     }
     floors::check(&files, &mut found);
+    paths::check(&mut found);
     operators(&mut found);
+    found.extend(crate::docs::run(&["--check".into()]).err());
     if found.is_empty() {
         eprintln!("{} files are tidy", files.len());
         return Ok(());
@@ -51,7 +54,8 @@ fn look(file: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// Every operator page is in the catalog, and has cases.
+/// Every operator page is in the catalog, and every operator has cases: `docs/operators.md`, which is checked to be
+/// fresh, counts them.
 fn operators(found: &mut Vec<String>) {
     let catalog = fs::read_to_string("crates/compiler/src/ops/catalog.rs").unwrap_or_default();
     let listed = catalog.split("operators! {").last().unwrap_or_default();
@@ -62,6 +66,12 @@ fn operators(found: &mut Vec<String>) {
         if page && !listed.contains(&format!("{stem}::")) {
             found.push(format!("{}: an operator that the catalog does not list", file.display()));
         }
+    }
+    let counted = fs::read_to_string("docs/operators.md").unwrap_or_default();
+    let table = counted.split("\n## ").next().unwrap_or_default();
+    for row in table.lines().filter(|row| row.ends_with("| 0 |")) {
+        let name = row.split('`').nth(1).unwrap_or_default();
+        found.push(format!("cases/ops: no case has the operator '{name}'"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `edgewright` command: parses arguments, calls the compiler, renders what it says.
 
 mod convert;
+mod document;
 mod explain;
 mod inspect;
 mod outcome;
@@ -13,7 +14,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use outcome::Outcome;
 
@@ -44,6 +45,9 @@ enum Verb {
     Explain(explain::Explain),
     /// Fetch the pinned LiteRT library
     Setup(setup::Setup),
+    /// Print a page of the documentation (internal)
+    #[command(hide = true)]
+    Document(document::Document),
     /// Serve a model to the process that started this one (internal)
     #[command(name = runtime::VERB, hide = true)]
     Serve,
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Ops(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Setup(verb) => verb.run(quiet),
+        Verb::Document(verb) => verb.run(Arguments::command()),
         Verb::Serve => serve(),
     };
     outcome::exit(outcome)
