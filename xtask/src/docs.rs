@@ -31,9 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 
 /// What the program prints for a page. It is built in the profile that the tests use too.
 fn page(word: &str) -> Result<String, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let words = ["run", "--quiet", "--release", "--package", "edgewright-cli", "--", "document", word];
-    let output = Command::new(cargo).args(words).output().map_err(|e| format!("cargo: {e}"))?;
+    let output = Command::new(env!("CARGO")).args(words).output().map_err(|e| format!("cargo: {e}"))?;
     if !output.status.success() {
         return Err(format!("document {word}: {}", String::from_utf8_lossy(&output.stderr)));
     }
