@@ -94,7 +94,7 @@ pub fn per_operator(
     probe: &mut dyn Probe,
 ) -> Result<Vec<Finding>, Diagnostic> {
     let pairs = paired(subject, reference).map_err(Diagnostic::bug)?;
-    let chunks = chunks(subject, &pairs)?;
+    let chunks = chunks(subject, &pairs, VALUES, BYTES);
     let mut place: IndexMap<ValueId, (usize, usize)> = IndexMap::new();
     for (index, (_, node)) in pairs.iter().enumerate() {
         place.extend(reference.node(*node).outputs.iter().enumerate().map(|(i, &v)| (v, (index, i))));
@@ -150,7 +150,7 @@ struct Chunk {
 }
 
 /// Each chunk holds what its nodes read and make, so that it can be judged by itself.
-fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)]) -> Result<Vec<Chunk>, Diagnostic> {
+fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)], values: usize, most: usize) -> Vec<Chunk> {
     let constant = graph.constness();
     let seen = |v: ValueId| -> bool {
         !constant[v.index()] && !graph.inputs().contains(&v) && graph.ty(v).count().is_ok_and(|n| n > 0)
@@ -162,7 +162,7 @@ fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)]) -> Result<Vec<Chunk>, Diagn
         let wanted = || node.inputs.iter().chain(&node.outputs).copied().filter(|&v| seen(v));
         let size: usize = wanted().map(|v| graph.ty(v).bytes().unwrap_or(0)).sum();
         let full =
-            chunks.last().is_none_or(|c| c.wanted.len() + wanted().count() > VALUES || bytes + size > BYTES);
+            chunks.last().is_none_or(|c| c.wanted.len() + wanted().count() > values || bytes + size > most);
         if full {
             chunks.push(Chunk { nodes: index..index, wanted: IndexSet::new() });
             bytes = 0;
@@ -173,7 +173,7 @@ fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)]) -> Result<Vec<Chunk>, Diagn
             chunk.wanted.extend(wanted());
         }
     }
-    Ok(chunks)
+    chunks
 }
 
 struct Walk<'g> {
@@ -277,6 +277,22 @@ graph @main(%x: f32[2,3]) -> f32[2,3] {
             found.iter().map(|f| (f.operator, f.strain() > 1.0, f.accumulated_strain() > 1.0)).collect();
         assert_eq!(beyond, [("mul", true, true), ("neg", false, true), ("add", false, true)]);
         assert_eq!(found[0].place.as_ref().unwrap().line().unwrap().line, 3);
+    }
+
+    #[test]
+    fn each_chunk_holds_what_its_operators_read_and_make() {
+        let graph = graph(NET);
+        let pairs = paired(&graph, &graph).unwrap();
+        let names =
+            |chunk: &Chunk| chunk.wanted.iter().map(|&v| graph.value(v).name.clone()).collect::<Vec<_>>();
+        let split: Vec<_> = chunks(&graph, &pairs, 2, usize::MAX).iter().map(names).collect();
+        assert_eq!(split, [vec!["m"], vec!["m", "n"], vec!["n", "a"]]);
+        assert_eq!(
+            chunks(&graph, &pairs, 2, usize::MAX).iter().map(|c| c.nodes.clone()).collect::<Vec<_>>(),
+            [0..1, 1..2, 2..3]
+        );
+        let whole: Vec<_> = chunks(&graph, &pairs, VALUES, BYTES).iter().map(names).collect();
+        assert_eq!(whole, [["m", "n", "a"]]);
     }
 
     #[test]
