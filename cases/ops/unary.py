@@ -121,4 +121,5 @@ CASES = [
     Case("erf-steps", torch.erf, torch.linspace(-5.0, 5.0, 101)),
     Case("softplus-steps", F.softplus, torch.linspace(-25.0, 25.0, 101)),
     Case("mish-steps", F.mish, torch.linspace(-25.0, 25.0, 101)),
+    Case("tan", torch.tan, randn(2, 3, 5)),
 ]

@@ -12,6 +12,9 @@ const LINES: usize = 700;
 /// Names that say nothing about what lives there.
 const BANNED: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
 
+/// Operators that no PyTorch program is read into: only a .tflite of another writer has them.
+const FOREIGN: &[&str] = &["squared_difference"];
+
 /// Runs every check and errs with everything that is found.
 pub(crate) fn run(_: &[String]) -> Result<(), String> {
     let mut found = Vec::new();
@@ -71,6 +74,9 @@ fn operators(found: &mut Vec<String>) {
     let table = counted.split("\n## ").next().unwrap_or_default();
     for row in table.lines().filter(|row| row.ends_with("| 0 |")) {
         let name = row.split('`').nth(1).unwrap_or_default();
+        if FOREIGN.contains(&name) {
+            continue;
+        }
         found.push(format!("cases/ops: no case has the operator '{name}'"));
     }
 }

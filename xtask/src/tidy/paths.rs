@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// Folders in which people and machines keep their own things.
 const FOLDERS: &[&str] = &["home", "root", "work", "Users"];
 
-/// The made-up user of tests.
-const MADE_UP: &str = "ann/";
+/// The made-up users of tests, Ann and Anna.
+const MADE_UP: &str = "ann";
 
 /// What is looked at; an archive's entries lie in it uncompressed.
 const ROOTS: &[&str] =

@@ -22,6 +22,7 @@ pub(super) const RULES: &[Rule] = rules![
     exp2_by_power,
     log2_by_log,
     log10_by_log,
+    tan_by_quotient,
     expm1_by_elu,
     log1p_by_series,
     erf_by_gelu,
@@ -141,6 +142,15 @@ fn log2_by_log(at: Site<'_>) -> Option<Patch<'_>> {
 fn log10_by_log(at: Site<'_>) -> Option<Patch<'_>> {
     let Unary::Log10 = at.op()? else { return None };
     scaled_log(at, LN_10)
+}
+
+/// `tan(x)  =>  sin(x) / cos(x)`
+fn tan_by_quotient(at: Site<'_>) -> Option<Patch<'_>> {
+    let Unary::Tan = at.op()? else { return None };
+    let (x, mut f) = (at.input(0)?, Formula::of_reals(at)?);
+    let (sine, cosine) = (f.unary(Unary::Sin, x), f.unary(Unary::Cos, x));
+    let result = f.div(sine, cosine);
+    f.is(result)
 }
 
 fn scaled_log(at: Site<'_>, base: f64) -> Option<Patch<'_>> {
