@@ -46,6 +46,28 @@ def twice(x):
     return y
 
 
+def neighbours(x):
+    """Each element is written while its neighbour is read: PyTorch leaves open what comes out."""
+    y = x.clone()
+    y[:, 1:] += y[:, :-1]
+    return y
+
+
+def halves(x):
+    """One half is written while the other is read: they share memory and no element."""
+    y = x.clone()
+    y[:, ::2] += y[:, 1::2]
+    y[:, 2:].copy_(y[:, :2])
+    return y
+
+
+def by_itself(x):
+    y = x.clone()
+    y.add_(y * 2).mul_(y)
+    y[1:].sub_(y[1:])
+    return y
+
+
 CASES = [
     Case("silu", nn.Sequential(nn.Linear(4, 3), nn.SiLU(inplace=True)), randn(2, 4)),
     Case("relu", nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True)), randn(2, 4)),
@@ -62,4 +84,7 @@ CASES = [
     Case("twice", lambda x: twice(x + 0), randn(2, 3)),
     Case("clamped", lambda x: (x + 0).clamp_(-0.5, 0.5), randn(2, 3)),
     Case("masked-fill", lambda x: (x + 0).masked_fill_(x > 0, 7.0), randn(2, 3)),
+    Case("neighbours", neighbours, randn(3, 5)),
+    Case("halves", halves, randn(3, 4)),
+    Case("by-itself", by_itself, randn(3, 3)),
 ]

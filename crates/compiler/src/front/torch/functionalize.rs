@@ -5,6 +5,7 @@
 //! version is computed again from the current root. What cannot be followed makes the storage unreadable, and
 //! reading it is an error.
 
+mod overlap;
 mod view;
 mod write;
 

@@ -63,6 +63,9 @@ impl Functionalizer {
         let mut written = schema.written();
         let (Some(target), None) = (written.next(), written.next()) else { return self.refuse(call, schema) };
         let Ok(tensor) = call.tensor(target).cloned() else { return self.refuse(call, schema) };
+        if self.reads_what_it_writes(&call, &tensor) {
+            return self.refuse_overlap(call, &tensor);
+        }
         let handle = self.handle(&tensor);
         let result = call.results.first().cloned().flatten();
         let name = match &result {
@@ -199,8 +202,19 @@ impl Functionalizer {
         self.results(call, blocked, &[]);
     }
 
-    /// A write that is not followed: what it may have written cannot be read any more.
-    fn refuse(&mut self, mut call: Call, schema: &'static Schema) {
+    /// A write whose outcome PyTorch leaves open.
+    fn refuse_overlap(&mut self, call: Call, target: &Tensor) {
+        let what = format!("{} reads part of the memory that it writes, at other places", call.target);
+        let diagnostic = Diagnostic::new(UNSUPPORTED_WRITE, what)
+            .at(&self.origins, call.origin)
+            .note("what PyTorch computes then depends on the order in which it visits the elements")
+            .help("clone what is read first: `x[1:] += x[:-1].clone()`");
+        let written = vec![self.handle(target)];
+        self.spoil_written(call, written, diagnostic);
+    }
+
+    /// A write that is not followed.
+    fn refuse(&mut self, call: Call, schema: &'static Schema) {
         let diagnostic =
             Diagnostic::new(UNSUPPORTED_WRITE, format!("the write by {} cannot be followed", call.target))
                 .at(&self.origins, call.origin)
@@ -211,6 +225,11 @@ impl Functionalizer {
             .flat_map(Argument::tensors)
             .map(|t| self.handle(t))
             .collect();
+        self.spoil_written(call, written, diagnostic);
+    }
+
+    /// What a call may have written cannot be read any more.
+    fn spoil_written(&mut self, mut call: Call, written: Vec<usize>, diagnostic: Diagnostic) {
         self.read_arguments(&mut call);
         for handle in written {
             let storage = self.handles[handle].storage;
