@@ -20,4 +20,6 @@ CASES = [
     Case("log-specials", lambda x: x.log_softmax(-1), specials().reshape(8, 2)),
     Case("of-integers", lambda x: x.softmax(-1, dtype=torch.float32), integers(2, 5)),
     Case("scalar", lambda x: x.softmax(0), torch.tensor(0.7)),
+    Case("batch-of-convolution", nn.Sequential(nn.Conv2d(3, 2, 1), nn.Softmax(0), nn.Conv2d(2, 3, 1)), randn(2, 3, 4, 5)),
+    Case("log-rows-of-convolution", nn.Sequential(nn.Conv2d(3, 2, 1), nn.LogSoftmax(2)), randn(2, 3, 4, 5)),
 ]

@@ -177,6 +177,8 @@ impl Search<'_> {
         let forms = match [spelled(&found[0]), spelled(&found[1])] {
             [true, false] => [found[0].clone(), None],
             [false, true] => [None, found[1].clone()],
+            // What LiteRT takes as it is stays so where it takes neither.
+            [false, false] if self.is_spelled(id, &plain) => return,
             _ => found,
         };
         match forms {
