@@ -35,7 +35,12 @@ pub fn validate<O: Operator>(graph: &Graph<O>, stage: Stage) -> Result<(), Vec<D
 fn well_formed<O: Operator>(graph: &Graph<O>, found: &mut Vec<Diagnostic>) {
     let mut made = vec![false; graph.values.len()];
     for (i, value) in graph.values.iter().enumerate() {
-        made[i] = !matches!(value.definition, Definition::Output(..));
+        made[i] = match value.definition {
+            Definition::Constant(_) => true,
+            // What was an input until another took its place is made by nothing.
+            Definition::Input(at) => graph.inputs.get(at).is_some_and(|v| v.index() == i),
+            Definition::Output(..) => false,
+        };
     }
     let name = |v: ValueId| &graph.value(v).name;
     for (id, node) in graph.nodes() {
