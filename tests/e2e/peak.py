@@ -11,14 +11,15 @@ import time
 
 def main():
     child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
-    peak = 0
+    peak, pause = 0, 0.0002
     # WNOWAIT asks whether it has ended without taking its resource usage, which wait4 reads at the end.
     while True:
         peak = max(peak, high_water(child))
         ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         if ended is not None:
             break
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.02, 0.002)  # a short process is looked at more often
     _, status, usage = os.wait4(child, 0)
     seconds = usage.ru_utime + usage.ru_stime
     sys.stderr.write(f"\npeak {peak} {seconds:.3f} {os.waitstatus_to_exitcode(status)}\n")
