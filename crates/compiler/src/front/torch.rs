@@ -155,10 +155,7 @@ fn assemble(
     let writes = live::Writes { written: &functional.written, changed: &changed, sources: &sources };
     live::check_writes(&writes, &live.names, &functional.origins, &mut errors, &mut warnings);
     let constants = weights(archive, payloads, &sources, &live.names, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(Program {
+    let program = Program {
         inputs,
         constants,
         calls: live.calls,
@@ -167,7 +164,13 @@ fn assemble(
         torch_version: exported.torch_version.clone(),
         pins,
         warnings,
-    })
+    };
+    if errors.is_empty() {
+        return Ok(program);
+    }
+    // What else is not supported is told in the same run.
+    errors.extend(import::unsupported(&program, &live.refused));
+    Err(errors)
 }
 
 /// The weights that are in use. What is wrong with any goes to `errors`.

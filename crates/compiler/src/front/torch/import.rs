@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::{Diagnostic, Operator, ValueId};
 
 use super::Program;
@@ -27,22 +27,7 @@ ir::codes! {
 /// The graph that computes what the program computes. Errs with every call that is not supported, alike ones
 /// grouped.
 pub fn import(program: &Program) -> Result<Graph, Vec<Diagnostic>> {
-    let mut importer = Importer {
-        graph: Graph::new("forward", program.origins.clone()),
-        values: IndexMap::new(),
-        groups: IndexMap::new(),
-    };
-    for input in &program.inputs {
-        let id = importer.graph.add_input(&input.name, input.ty.clone());
-        importer.values.insert(input.name.clone(), id);
-    }
-    for (name, constant) in &program.constants {
-        let id = importer.graph.add_constant(&constant.name, constant.data.clone());
-        importer.values.insert(name.clone(), id);
-    }
-    for call in &program.calls {
-        importer.call(call);
-    }
+    let importer = Importer::run(program, &IndexSet::new());
     if !importer.groups.is_empty() {
         return Err(importer.groups.into_values().collect());
     }
@@ -59,6 +44,13 @@ pub fn import(program: &Program) -> Result<Graph, Vec<Diagnostic>> {
     Ok(graph)
 }
 
+/// The operators that are not supported of a program some of whose calls, by their index, are refused for other
+/// reasons. What else is found may only follow from those.
+pub(super) fn unsupported(program: &Program, refused: &IndexSet<usize>) -> Vec<Diagnostic> {
+    let found = Importer::run(program, refused).groups.into_values();
+    found.filter(|d| d.code == UNSUPPORTED_OPERATOR).collect()
+}
+
 struct Importer {
     graph: Graph,
     /// What each tensor of the program has become.
@@ -68,6 +60,40 @@ struct Importer {
 }
 
 impl Importer {
+    fn run(program: &Program, refused: &IndexSet<usize>) -> Self {
+        let mut importer = Importer {
+            graph: Graph::new("forward", program.origins.clone()),
+            values: IndexMap::new(),
+            groups: IndexMap::new(),
+        };
+        for input in &program.inputs {
+            importer.stand_in(&input.name, &input.ty);
+        }
+        for (name, constant) in &program.constants {
+            let id = importer.graph.add_constant(&constant.name, constant.data.clone());
+            importer.values.insert(name.clone(), id);
+        }
+        for (index, call) in program.calls.iter().enumerate() {
+            // Only a refused call, or a weight that could not be read, leaves a tensor that nothing makes.
+            for tensor in call.arguments.values().flat_map(aten::Argument::tensors) {
+                if !importer.values.contains_key(&tensor.name) {
+                    importer.stand_in(&tensor.name, &tensor.ty);
+                }
+            }
+            if !refused.contains(&index) {
+                importer.call(call);
+            }
+        }
+        importer
+    }
+
+    /// An input of the graph that stands for a tensor.
+    fn stand_in(&mut self, name: &Arc<str>, ty: &ir::TensorType) -> ValueId {
+        let id = self.graph.add_input(name, ty.clone());
+        self.values.insert(name.clone(), id);
+        id
+    }
+
     /// Adds what a call computes. One that is not supported is noted, and its results stand as inputs, so that
     /// the calls behind it are looked at too.
     fn call(&mut self, call: &aten::Call) {
@@ -82,11 +108,10 @@ impl Importer {
         };
         for (i, tensor) in call.results.iter().enumerate() {
             let Some(tensor) = tensor else { continue };
-            let id = match results.get(i) {
-                Some(&id) => id,
-                None => self.graph.add_input(&tensor.name, tensor.ty.clone()),
-            };
-            self.values.insert(tensor.name.clone(), id);
+            match results.get(i) {
+                Some(&id) => drop(self.values.insert(tensor.name.clone(), id)),
+                None => drop(self.stand_in(&tensor.name, &tensor.ty)),
+            }
         }
     }
 

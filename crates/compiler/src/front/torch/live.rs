@@ -11,8 +11,10 @@ use super::{Argument, Call, Source};
 
 /// The calls in use.
 pub(super) struct Live {
-    /// The calls in order.
+    /// The calls in order, refused ones too.
     pub(super) calls: Vec<Call>,
+    /// Which of the calls are refused.
+    pub(super) refused: IndexSet<usize>,
     /// Every tensor that is read.
     pub(super) names: IndexSet<Arc<str>>,
     /// Why some of them cannot be compiled, alike ones together.
@@ -34,14 +36,16 @@ pub(super) fn reduce(steps: Vec<Step>, outputs: &[Arc<str>], origins: &Origins) 
     kept.reverse();
     let mut errors = Vec::new();
     let mut calls = Vec::new();
+    let mut refused = IndexSet::new();
     for step in kept {
         let blocked = step.blocked.or_else(|| training(&step.call).map(|d| d.at(origins, step.call.origin)));
-        match blocked {
-            Some(diagnostic) => group(&mut errors, diagnostic),
-            None => calls.push(step.call),
+        if let Some(diagnostic) = blocked {
+            group(&mut errors, diagnostic);
+            refused.insert(calls.len());
         }
+        calls.push(step.call);
     }
-    Live { calls, names, errors }
+    Live { calls, refused, names, errors }
 }
 
 /// Adds a diagnostic, or its place to the one that says the same.
