@@ -124,7 +124,7 @@ impl Archive {
             (None, _) => {
                 Err(Diagnostic::new(WHICH_MODEL, format!("the archive holds {} programs", models.len()))
                     .note(format!("they are {list}"))
-                    .help(format!("choose one: --model {}", models[0])))
+                    .help(format!("choose one: --program {}", models[0])))
             }
         }
     }
