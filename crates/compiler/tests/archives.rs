@@ -99,6 +99,12 @@ fn assert_runs_as_recorded(path: &Path, program: &Program) {
 fn every_operator_case_is_read() {
     let mut folders = vec![folder("tests/ops"), folder("examples")];
     let mut count = 0;
+    // A case that is refused may be so for what the reader says of it.
+    let refused = std::fs::read_to_string(folder("tests/ops/refused.md")).unwrap();
+    let listed = |path: &Path| {
+        let case = path.strip_prefix(folder("tests/ops")).map(|p| p.with_extension("").display().to_string());
+        case.is_ok_and(|case| refused.contains(&format!("| {case} |")))
+    };
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -106,7 +112,7 @@ fn every_operator_case_is_read() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "pt2") {
                 count += 1;
-                assert!(!program(&path).outputs.is_empty(), "{}", path.display());
+                assert!(listed(&path) || !program(&path).outputs.is_empty(), "{}", path.display());
             }
         }
     }
