@@ -69,10 +69,11 @@ def shorten_paths(program, source_root):
 
     def shorten(match):
         path = match[2]
-        if path.startswith(root):
-            path = path[len(root) :]
-        elif "/site-packages/" in path:
+        # An environment may lie inside the source root: packages first.
+        if "/site-packages/" in path:
             path = path[path.index("/site-packages/") + 1 :]
+        elif path.startswith(root):
+            path = path[len(root) :]
         return match[1] + path + match[3]
 
     for module in program.graph_module.modules():
