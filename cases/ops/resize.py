@@ -60,4 +60,9 @@ CASES = [
     Case("trilinear", resized(size=(3, 5, 4), mode="trilinear"), randn(1, 2, 2, 3, 4)),
     Case("pixel-shuffle-after-convolution", nn.Sequential(nn.Conv2d(2, 18, 3), nn.PixelShuffle(3)), randn(1, 2, 5, 4)),
     Case("pixel-shuffle-no-batch", nn.PixelShuffle(2), randn(8, 3, 4)),
+    Case("bilinear-antialias-factor", resized(scale_factor=1.3, antialias=True, **LINEAR), randn(1, 2, 5, 7)),
+    # Two columns become two: PyTorch leaves them alone.
+    Case("bilinear-antialias-factor-keeps", resized(scale_factor=1.3, antialias=True, **LINEAR), randn(1, 2, 5, 2)),
+    Case("bicubic-antialias-factor-keeps", resized(scale_factor=1.3, mode="bicubic", antialias=True), randn(1, 2, 2, 5)),
+    Case("bilinear-antialias-to-column", resized(size=(7, 1), antialias=True, **LINEAR), randn(1, 2, 5, 3)),
 ]
