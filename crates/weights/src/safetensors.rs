@@ -94,6 +94,9 @@ fn dtype(of: Dtype) -> Option<DType> {
         Dtype::U64 => DType::U64,
         Dtype::F8_E4M3 => DType::F8E4M3Fn,
         Dtype::F8_E5M2 => DType::F8E5M2,
+        Dtype::F8_E4M3FNUZ => DType::F8E4M3Fnuz,
+        Dtype::F8_E5M2FNUZ => DType::F8E5M2Fnuz,
+        Dtype::F8_E8M0 => DType::F8E8M0Fnu,
         Dtype::C64 => DType::C64,
         _ => return None,
     })
