@@ -94,7 +94,9 @@ impl Resize {
             }
             // PyTorch leaves an axis alone that keeps its size, whatever the factor (UpSampleKernel.cpp,
             // separable_upsample_generic_Nd_kernel_impl).
-            Interpolation::LinearAntialias | Interpolation::CubicAntialias if to == from => one(&|i| i as i64),
+            Interpolation::LinearAntialias | Interpolation::CubicAntialias if to == from => {
+                one(&|i| i as i64)
+            }
             Interpolation::LinearAntialias => spread(step, from, to, 1.0, |x| 1.0 - x),
             Interpolation::CubicAntialias => spread(step, from, to, 2.0, |x| match x < 1.0 {
                 true => cubic_near(x, -0.5),

@@ -86,7 +86,9 @@ fn resized(b: &mut Builder<'_>, interpolation: Interpolation) -> Result<Vec<Valu
     let antialias = matches!(interpolation, Interpolation::LinearAntialias | Interpolation::CubicAntialias);
     if antialias && to.last() == Some(&1) && to[..axes + 1] != from[..axes + 1] {
         // On a CPU PyTorch makes every row of the first one's taps there (2.14, seen with one-hot images).
-        return Err(b.call.malformed("makes an image of width 1, where PyTorch's antialiasing kernel is wrong"));
+        return Err(b
+            .call
+            .malformed("makes an image of width 1, where PyTorch's antialiasing kernel is wrong"));
     }
     // The step is one over the factor where there is one above zero, and else the quotient of the sizes.
     let mut steps = Vec::new();
