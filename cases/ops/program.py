@@ -79,4 +79,5 @@ CASES = [
     Case("core-pools", nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.AdaptiveAvgPool2d(1)), randn(1, 2, 8, 6), core=True),
     Case("core-attention", F.scaled_dot_product_attention, *[randn(1, 2, 4, 3)] * 3, core=True),
     Case("core-slices", lambda x: torch.cat([x[:, 1:], x.flip(1)[:, :1]], 1).unbind(1), randn(2, 3, 4), core=True),
+    Case("core-unsafe-view", lambda x: torch.ops.aten._unsafe_view(x, [3, 2]) + 1, randn(2, 3)),
 ]

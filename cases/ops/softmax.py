@@ -22,4 +22,6 @@ CASES = [
     Case("scalar", lambda x: x.softmax(0), torch.tensor(0.7)),
     Case("batch-of-convolution", nn.Sequential(nn.Conv2d(3, 2, 1), nn.Softmax(0), nn.Conv2d(2, 3, 1)), randn(2, 3, 4, 5)),
     Case("log-rows-of-convolution", nn.Sequential(nn.Conv2d(3, 2, 1), nn.LogSoftmax(2)), randn(2, 3, 4, 5)),
+    Case("special", lambda x: torch.special.softmax(x, 1), randn(2, 3, 4)),
+    Case("special-log", lambda x: torch.special.log_softmax(x, 1), randn(2, 3, 4)),
 ]

@@ -122,4 +122,6 @@ CASES = [
     Case("softplus-steps", F.softplus, torch.linspace(-25.0, 25.0, 101)),
     Case("mish-steps", F.mish, torch.linspace(-25.0, 25.0, 101)),
     Case("tan", torch.tan, randn(2, 3, 5)),
+    Case("arctan", torch.arctan, randn(3, 4)),
+    Case("special-erf", torch.special.erf, randn(3, 4)),
 ]

@@ -19,7 +19,7 @@ local_response_norm
 dropout alpha_dropout feature_dropout native_dropout
 relu relu6 gelu silu sigmoid log_sigmoid tanh hardtanh hardsigmoid hardswish hardshrink softshrink leaky_relu elu selu
 celu mish softplus softsign threshold prelu rrelu glu logit
-softmax _softmax log_softmax _log_softmax
+softmax _softmax log_softmax _log_softmax special_softmax special_log_softmax
 scaled_dot_product_attention _scaled_dot_product_flash_attention_for_cpu _native_multi_head_attention
 matmul mm bmm addmm addmv addr addbmm baddbmm mv dot outer ger einsum tensordot chain_matmul bilinear inner
 kron cross linalg_cross linalg_vector_norm linalg_matrix_norm norm frobenius_norm linalg_norm _weight_norm cdist
@@ -27,7 +27,7 @@ cosine_similarity pairwise_distance linalg_matmul linalg_vecdot vdot
 add sub subtract mul multiply div divide true_divide floor_divide rsub pow float_power fmod remainder atan2 hypot
 minimum maximum min max fmin fmax logaddexp logaddexp2 xlogy copysign heaviside gcd lcm lerp addcmul addcdiv
 abs absolute neg negative positive sign sgn ceil floor round trunc fix frac sqrt rsqrt square exp exp2 expm1 log log2
-log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv reciprocal lgamma digamma
+log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh arctan arctan2 erf erfc erfinv special_erf reciprocal lgamma digamma
 isnan isinf isfinite nan_to_num signbit sinc deg2rad rad2deg
 clamp clamp_min clamp_max clip
 eq ne lt le gt ge equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
@@ -37,7 +37,7 @@ sum mean prod amax amin aminmax argmax argmin any all var std var_mean std_mean 
 median nanmedian mode cumsum cumprod cummax cummin logcumsumexp topk sort argsort kthvalue diff trapz
 cat concat concatenate stack hstack vstack dstack column_stack split chunk tensor_split hsplit vsplit dsplit unbind
 split_with_sizes
-reshape view view_as reshape_as flatten unflatten squeeze unsqueeze transpose permute movedim moveaxis swapaxes
+reshape view _unsafe_view view_as reshape_as flatten unflatten squeeze unsqueeze transpose permute movedim moveaxis swapaxes
 swapdims t numpy_T mT expand expand_as broadcast_to broadcast_tensors repeat repeat_interleave tile flip fliplr flipud
 rot90 roll contiguous clone alias detach lift_fresh lift_fresh_copy resolve_conj resolve_neg as_strided unfold
 slice select narrow index index_select gather take take_along_dim masked_select masked_fill where nonzero diagonal

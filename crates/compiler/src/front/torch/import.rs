@@ -184,3 +184,19 @@ fn unknown(call: &aten::Call) -> Diagnostic {
 pub fn known() -> impl Iterator<Item = &'static str> {
     CATALOG.iter().flat_map(|e| e.aten.iter().copied()).chain(decompose::targets())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::aten::Schema;
+
+    #[test]
+    fn every_overload_that_is_read_is_known_and_read_once() {
+        let mut all: Vec<&str> = known().collect();
+        let unknown: Vec<&str> = all.iter().copied().filter(|t| Schema::of(t).is_none()).collect();
+        assert_eq!(unknown, [""; 0], "the table of overloads lacks them");
+        all.sort_unstable();
+        let twice: Vec<&[&str]> = all.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert_eq!(twice, [[""; 2]; 0], "more than one row or page reads them");
+    }
+}

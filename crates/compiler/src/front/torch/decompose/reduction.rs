@@ -43,10 +43,10 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
         Ok(vec![deviation, mean])
     }),
     (&["aten.logsumexp.default"], logsumexp),
-    (&["aten.softmax.int", "aten._softmax.default", "aten.special_softmax.int"], |b| {
+    (&["aten.softmax.int", "aten._softmax.default", "aten.special_softmax.default"], |b| {
         along(b, |axis| Softmax { axis }.into())
     }),
-    (&["aten.log_softmax.int", "aten._log_softmax.default", "aten.special_log_softmax.int"], |b| {
+    (&["aten.log_softmax.int", "aten._log_softmax.default", "aten.special_log_softmax.default"], |b| {
         along(b, |axis| LogSoftmax { axis }.into())
     }),
     (&["aten.cumsum.default"], |b| along(b, |axis| Cumsum { axis }.into())),
