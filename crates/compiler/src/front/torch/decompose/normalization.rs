@@ -20,7 +20,15 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     ),
     (&["aten.layer_norm.default", "aten.native_layer_norm.default"], layer_norm),
     (&["aten.group_norm.default"], |b| group_norm(b, b.call.size("num_groups")?)),
-    (&["aten.native_group_norm.default"], |b| group_norm(b, b.call.size("group")?)),
+    (&["aten.native_group_norm.default"], |b| {
+        let said = [b.call.size("N")?, b.call.size("C")?, b.call.size("HxW")?];
+        let sizes = b.sizes(b.tensor("input")?)?;
+        let pixels = sizes.iter().skip(2).try_fold(1usize, |n, &size| n.checked_mul(size));
+        if sizes.get(..2) != Some(&said[..2]) || pixels != Some(said[2]) {
+            return Err(b.call.malformed(format!("normalizes {sizes:?} as {said:?}")));
+        }
+        group_norm(b, b.call.size("group")?)
+    }),
     (&["aten.instance_norm.default"], instance_norm),
     (&["aten.rms_norm.default"], rms_norm),
 ];
@@ -78,7 +86,9 @@ fn batch_norm(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         let Some(ty) = b.call.results[i].as_ref().map(|t| t.ty.clone()) else { break };
         match ty.count() {
             Ok(0) => results.push(b.constant(Tensor::zeros(ty.dtype, &[0]))),
-            _ if i == 1 => results.push(mean),
+            // Where they were learned, they stay as they were: the last two results of the functional overload.
+            _ if i == 1 || i == 3 => results.push(mean),
+            _ if i == 4 => results.push(variance),
             _ => {
                 let eps = b.number(ty.dtype, Scalar::Float(eps));
                 let sum = b.add(Arithmetic::Add, &[variance, eps])?;
