@@ -207,12 +207,16 @@ impl Functionalizer {
         let handles: Vec<usize> =
             call.arguments.values().flat_map(Argument::tensors).map(|t| self.handle(t)).collect();
         let sharing = view::sharing(&call, schema, &self.memory);
+        let parent = match sharing {
+            Sharing::View(viewed) => call.optional_tensor(viewed).ok().flatten().map(|t| self.handle(t)),
+            _ => None,
+        };
         let blocked = blocked.or_else(|| self.beyond(&call));
         self.read_arguments(&mut call);
         match sharing {
             Sharing::View(viewed) => {
                 // A view of nothing is malformed, which its operator will say.
-                let Some(&parent) = handles.first() else { return self.results(call, blocked, &[]) };
+                let Some(parent) = parent else { return self.results(call, blocked, &[]) };
                 self.views(call, blocked, viewed, parent);
             }
             Sharing::Copy => self.results(call, blocked, &[]),

@@ -126,6 +126,10 @@ impl Importer {
         } else {
             return Err(unknown(call));
         };
+        if let Some(tensor) = call.results.iter().skip(results.len()).flatten().next() {
+            let what = format!("makes {} results, not {}", results.len(), tensor.name);
+            return Err(refused(call.malformed(what)));
+        }
         for (i, (&id, tensor)) in results.iter().zip(&call.results).enumerate() {
             let Some(tensor) = tensor else { continue };
             let found = self.graph.ty(id);

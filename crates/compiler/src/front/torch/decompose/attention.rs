@@ -21,7 +21,9 @@ const MOST: usize = 1 << 26;
 fn attention(b: &mut Builder<'_>, grouped: bool) -> Result<Vec<ValueId>, Malformed> {
     let (q, k, v) = (b.tensor("query")?, b.tensor("key")?, b.tensor("value")?);
     let (sizes, keys) = (b.sizes(q)?, b.sizes(k)?);
-    let (&[.., length, depth], &[.., seen, _]) = (&sizes[..], &keys[..]) else {
+    let (&[.., length, depth], &[.., seen, _], true) =
+        (&sizes[..], &keys[..], !grouped || keys.len() == sizes.len())
+    else {
         return Err(b.call.malformed(format!("attends from {} to {}", b.ty(q), b.ty(k))));
     };
     if b.call.float("dropout_p")? != 0.0 {

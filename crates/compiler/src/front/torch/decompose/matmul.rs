@@ -141,7 +141,7 @@ fn einsum(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
         .max()
         .map_or(0, |&c| c as u32 - ELLIPSIS + 1);
     let output: Vec<char> = match output {
-        Some(output) if output.contains('.') => {
+        Some(output) if output.contains("...") => {
             names(output, Some(output.len() - 3 + widest as usize)).ok_or_else(wrong)?
         }
         Some(output) => names(output, None).ok_or_else(wrong)?,
@@ -172,6 +172,9 @@ fn einsum(b: &mut Builder<'_>) -> Result<Vec<ValueId>, Malformed> {
 
 /// The names of the axes in one term; an ellipsis stands for as many as the rank leaves, counted from the last.
 fn names(term: &str, rank: Option<usize>) -> Option<Vec<char>> {
+    if !term.is_ascii() {
+        return None;
+    }
     let (before, after) = match term.split_once("...") {
         Some((before, after)) => (before, Some(after)),
         None => (term, None),
