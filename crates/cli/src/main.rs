@@ -55,7 +55,14 @@ enum Verb {
 
 fn main() -> ExitCode {
     let Arguments { verb, quiet } = Arguments::parse();
-    let outcome = match verb {
+    // A panic is a fault of ours: it is told as one, with the exit status of one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let ended = std::panic::catch_unwind(move || run(verb, quiet));
+    outcome::exit(ended.unwrap_or_else(|panic| Err(vec![outcome::panicked(&*panic)])))
+}
+
+fn run(verb: Verb, quiet: bool) -> Outcome {
+    match verb {
         Verb::Convert(verb) => verb.run(quiet),
         Verb::Verify(verb) => verb.run(quiet),
         Verb::Inspect(verb) => verb.run(quiet),
@@ -65,8 +72,7 @@ fn main() -> ExitCode {
         Verb::Setup(verb) => verb.run(quiet),
         Verb::Document(verb) => verb.run(Arguments::command()),
         Verb::Serve => serve(),
-    };
-    outcome::exit(outcome)
+    }
 }
 
 fn serve() -> Outcome {

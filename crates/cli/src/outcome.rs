@@ -45,6 +45,13 @@ pub(crate) fn exit(outcome: Outcome) -> ExitCode {
     ExitCode::from(worst as u8)
 }
 
+/// A panic as the fault of ours that it is.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Diagnostic {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    Diagnostic::bug(format!("the compiler panicked: {}", text.unwrap_or("without a word")))
+        .help("please report it with the model, or with what `--dump-ir` wrote")
+}
+
 /// Prints diagnostics on standard error, with a last line that counts the errors.
 pub(crate) fn report(found: &[Diagnostic]) {
     let mut text = String::new();

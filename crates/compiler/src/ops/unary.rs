@@ -1,4 +1,4 @@
-//! Unarys of one element: a table, one row each.
+//! Functions of one element: a table, one row each.
 
 use std::io;
 
