@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::outcome::{OUTPUT_EXISTS, Outcome, UNREADABLE, USAGE, print, report, say};
 use crate::progress::{Progress, peak};
 use crate::verify::{Ways, after_conversion};
+use crate::weights::Filling;
 
 /// Compile a torch.export archive (.pt2) to a .tflite.
 #[derive(Args)]
@@ -32,6 +33,8 @@ pub(crate) struct Convert {
     force: bool,
     #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    filling: Filling,
     #[command(flatten)]
     target: Target,
     /// Then run the file on recorded inputs and compare its outputs with PyTorch's
@@ -114,6 +117,13 @@ impl Convert {
             let message = "--recorded, --runtime and --litert-lib are for --verify";
             return Err(vec![Diagnostic::new(USAGE, message).help("say --verify too")]);
         }
+        if self.verify && self.filling.is_given() && !self.ways.is_recorded() {
+            let message =
+                "what was recorded beside the archive is of its own weights, not of those of --weights";
+            return Err(vec![
+                Diagnostic::new(USAGE, message).help("name recordings of the other weights: --recorded FILE"),
+            ]);
+        }
         let mut progress = Progress::new(quiet);
         let compiled = self.compile(&mut progress, quiet)?;
         let Some(compiled) = compiled else { return Ok(()) };
@@ -189,7 +199,9 @@ impl Convert {
             })?;
         }
         progress.stage("reading");
-        let program = torch::read(&self.model, &self.reading.options()?)?;
+        let reading = self.reading.options()?;
+        let mut program = torch::read(&self.model, &reading)?;
+        self.filling.fill(&mut program, &self.model, &reading, quiet)?;
         let journal = Journal { trace: self.debug.trace_rules.then(Vec::new), ..Journal::default() };
         let mut watch = Watch {
             progress: RefCell::new(progress),

@@ -52,6 +52,10 @@ fn cli(command: Command) -> String {
         let name = verb.get_name().to_string();
         let _ =
             write!(out, "\n## {name}\n\n```text\n{}\n```\n", verb.render_long_help().to_string().trim_end());
+        for part in verb.get_subcommands_mut().filter(|part| part.get_name() != "help") {
+            let (part, help) = (part.get_name().to_string(), part.render_long_help().to_string());
+            let _ = write!(out, "\n### {name} {part}\n\n```text\n{}\n```\n", help.trim_end());
+        }
     }
     out
 }

@@ -11,6 +11,7 @@ mod progress;
 mod setup;
 mod table;
 mod verify;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Verb {
     Verify(Box<verify::Verify>),
     /// Say what is in a .tflite or a .pt2
     Inspect(Box<inspect::Inspect>),
+    /// Named tensors in checkpoints (.pth, .pt), .safetensors and .pt2
+    Weights(weights::Weights),
     /// Print the pipeline: passes, what they do, their rules
     Passes(passes::Passes),
     /// List the operators and the ATen overloads that are read
@@ -66,6 +69,7 @@ fn run(verb: Verb, quiet: bool) -> Outcome {
         Verb::Convert(verb) => verb.run(quiet),
         Verb::Verify(verb) => verb.run(quiet),
         Verb::Inspect(verb) => verb.run(quiet),
+        Verb::Weights(verb) => verb.run(quiet),
         Verb::Passes(verb) => verb.run(),
         Verb::Ops(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),

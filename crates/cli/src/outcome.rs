@@ -32,6 +32,7 @@ pub(crate) fn codes() -> Vec<&'static Code> {
         .chain(compiler::codes())
         .chain(CODES)
         .chain(crate::verify::CODES)
+        .chain(crate::weights::CODES)
         .collect();
     all.sort_by_key(|c| c.name);
     all

@@ -85,6 +85,11 @@ enum Runtime {
 }
 
 impl Ways {
+    /// Are recordings named?
+    pub(crate) fn is_recorded(&self) -> bool {
+        !self.recorded.is_empty()
+    }
+
     /// Is something said that means nothing where nothing is verified?
     pub(crate) fn said(&self) -> bool {
         !self.recorded.is_empty() || self.litert_lib.is_some() || self.runtime != Runtime::All

@@ -141,7 +141,7 @@ pub fn fitted(
         if lines.is_empty() {
             return;
         }
-        let message = format!("{} {what}", lines.len());
+        let message = format!("{what}: {}", lines.len());
         let mut diagnostic = Diagnostic::new(UNSUITABLE_WEIGHTS, message);
         diagnostic.notes = lines;
         wrong.push(diagnostic);
@@ -152,12 +152,23 @@ pub fn fitted(
     let types =
         found.types.into_iter().map(|(name, a, b)| format!("{name} is {a} in the model, {b} in the file"));
     complain("weights have another dtype or shape in the file", types.collect());
+    if let (Some(first), Some(prefix)) = (wrong.first_mut(), prefix(wanted, given)) {
+        first.help =
+            Some(format!("every name of the model follows '{prefix}' in the file: --strip-prefix {prefix}"));
+    }
     if !wrong.is_empty() {
         return Err(wrong);
     }
     let mut fitted = given.clone();
     fitted.extend(tied);
     Ok(fitted)
+}
+
+/// What stands before every name of `wanted` in `given`, where that is one thing.
+fn prefix<'a>(wanted: &IndexMap<String, Constant>, given: &'a IndexMap<String, Constant>) -> Option<&'a str> {
+    let first = wanted.keys().next()?;
+    let mut prefixes = given.keys().filter_map(|name| name.strip_suffix(first)).filter(|p| p.ends_with('.'));
+    prefixes.find(|prefix| wanted.keys().all(|name| given.contains_key(&format!("{prefix}{name}"))))
 }
 
 /// The names of what is one tensor in `wanted`, but differs in `given`: it cannot be both.

@@ -124,6 +124,42 @@ pub fn sizes(path: &Path, options: &Options) -> Result<Sizes, Vec<Diagnostic>> {
     symbol::sizes(&archive.program(&model).map_err(|d| vec![d])?)
 }
 
+/// The parameters and persistent buffers of an archive's program, by their names in `state_dict`. Errs where it is no
+/// archive, or with each that cannot be read.
+pub fn state(path: &Path, options: &Options) -> Result<IndexMap<String, Constant>, Vec<Diagnostic>> {
+    let archive = Archive::open(path).map_err(|d| vec![d])?;
+    let model = archive.choose(options.model.as_deref()).map_err(|d| vec![d])?;
+    let payloads = archive.payloads(&model).map_err(|d| vec![d])?;
+    let mut state = IndexMap::new();
+    let mut errors = Vec::new();
+    for name in payloads.state() {
+        match archive.constant(&payloads, name) {
+            Ok(data) => drop(state.insert(name.to_string(), data)),
+            Err(why) => errors.push(Diagnostic::new(code::INVALID_WEIGHT, format!("weight '{name}': {why}"))),
+        }
+    }
+    if errors.is_empty() { Ok(state) } else { Err(errors) }
+}
+
+impl Program {
+    /// Gives the parameters and persistent buffers other elements: those of `state`, by their names in `state_dict`.
+    /// Errs with each of another type than the archive's.
+    pub fn fill(&mut self, state: &IndexMap<String, Constant>) -> Result<(), Vec<Diagnostic>> {
+        let mut errors = Vec::new();
+        for weight in self.constants.values_mut() {
+            let Some(data) = state.get(&weight.name) else { continue };
+            let (old, new) = (weight.data.ty(), data.ty());
+            if old == new {
+                weight.data = data.clone();
+            } else {
+                let message = format!("weight '{}': it is {new}, but used as {old}", weight.name);
+                errors.push(Diagnostic::new(code::INVALID_WEIGHT, message));
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
 fn assemble(
     archive: &Archive,
     payloads: &Payloads,

@@ -259,6 +259,11 @@ impl Archive {
 }
 
 impl Payloads {
+    /// The fully qualified names of parameters and persistent buffers: those of `state_dict`.
+    pub(super) fn state(&self) -> impl Iterator<Item = &str> {
+        self.weights.keys().map(String::as_str)
+    }
+
     /// The entry in which a tensor lies: two tensors of one entry may share their elements.
     pub(super) fn stored(&self, fqn: &str) -> Option<String> {
         self.find(fqn).map(|(folder, payload)| format!("{folder}/{}", payload.path_name))
