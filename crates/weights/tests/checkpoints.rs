@@ -57,6 +57,13 @@ fn tensors_that_bytes_do_not_tell_are_left_out_one_by_one() {
 }
 
 #[test]
+fn tensors_with_attributes_are_tensors_but_those_of_a_class_are_left_out() {
+    let found = checked("marked");
+    let told: Vec<&str> = found.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert!(told.len() == 1 && told[0].contains("'subclass' is left out: it is a __main__.Sub"), "{told:?}");
+}
+
+#[test]
 fn what_is_written_is_what_the_safetensors_library_writes() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["state", "nested", "views", "dtypes", "stream", "module"] {
