@@ -146,6 +146,16 @@ impl fmt::Debug for Constant {
 const GATHER: usize = 4 << 20;
 
 impl FileRange {
+    /// Do the elements lie in the file as they lie in a tensor: packed, in row-major order?
+    pub fn is_packed(&self) -> bool {
+        let mut packed = 1;
+        self.sizes.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
+            let follows = size == 1 || stride == packed;
+            packed *= size;
+            follows
+        })
+    }
+
     fn read_region(&self, region: &Region) -> io::Result<Tensor> {
         let mut out = Tensor::zeros(self.dtype, &region.sizes);
         if region.count() == 0 {

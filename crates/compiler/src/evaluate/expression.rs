@@ -4,13 +4,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 
-use ir::{Definition, Diagnostic, Operator, Region, Tensor, ValueId};
+use ir::{Constant, Definition, Diagnostic, FileRange, Operator, Region, Tensor, ValueId};
 
 use super::{WEIGHT_TOO_LARGE, unreadable};
-use crate::ops::Graph;
+use crate::ops::{Graph, Op, Order};
 
-/// The most bytes of a weight that are in memory at once.
-const SLAB: usize = 16 << 20;
+/// The bytes of a slab that is read from one stretch of the file: small enough to stay in the processor's cache on its
+/// way through an expression.
+const NARROW: usize = 1 << 20;
+
+/// The bytes of a slab whose rows lie scattered over the file: large, so that each read still gets a stretch.
+const WIDE: usize = 16 << 20;
 
 /// Operands of at most this many bytes in all are computed whole where an operator has no slab form.
 const WHOLE: usize = 64 << 20;
@@ -45,9 +49,15 @@ impl<'g> Expressions<'g> {
         let sizes = self.sizes(value)?;
         let ty = self.graph.ty(value);
         let bytes = ty.dtype.bytes(sizes.iter().product());
+        if let Some(Constant::Range(range)) = self.graph.constant(value)
+            && range.is_packed()
+        {
+            return self.copy(value, range, bytes, sink);
+        }
         let Some(axis) = sizes.iter().position(|&n| n > 1) else { return sink(self.tensor(value)?.bytes()) };
         let row = (bytes / sizes[axis]).max(1);
-        let step = (SLAB / row).max(1);
+        let slab = if self.by_rows(value) { NARROW } else { WIDE };
+        let step = (slab / row).max(1);
         for first in (0..sizes[axis]).step_by(step) {
             let mut region = Region::whole(&sizes);
             region.start[axis] = first;
@@ -55,6 +65,43 @@ impl<'g> Expressions<'g> {
             sink(self.region(value, &region)?.bytes())?;
         }
         Ok(())
+    }
+
+    /// The bytes as they lie in the file, through one buffer.
+    fn copy<E: From<Diagnostic>>(
+        &self,
+        value: ValueId,
+        range: &FileRange,
+        bytes: usize,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut buffer = vec![0; NARROW.min(bytes)];
+        for first in (0..bytes).step_by(NARROW) {
+            let part = &mut buffer[..NARROW.min(bytes - first)];
+            range
+                .storage
+                .read_at(range.base + first as u64, part)
+                .map_err(|e| unreadable(self.graph, value, &e))?;
+            sink(part)?;
+        }
+        Ok(())
+    }
+
+    /// Do neighbouring rows of the value come from neighbouring stretches of the file?
+    fn by_rows(&self, value: ValueId) -> bool {
+        match &self.graph.value(value).definition {
+            Definition::Constant(Constant::Range(range)) => {
+                let lead = range.strides.first().copied().unwrap_or(0);
+                range.strides.iter().all(|&stride| stride <= lead)
+            }
+            Definition::Constant(Constant::Inline(_)) | Definition::Input(_) => true,
+            Definition::Output(node, _) => {
+                let node = self.graph.node(*node);
+                let stays = |order: &Order| order.axes().first().is_none_or(|&axis| axis == 0);
+                let moved = matches!(&node.op, Op::Transpose(transpose) if !stays(&transpose.order));
+                !moved && node.inputs.iter().all(|&input| self.by_rows(input))
+            }
+        }
     }
 
     /// A box of a constant value.
@@ -102,7 +149,7 @@ impl<'g> Expressions<'g> {
     fn evaluate_whole(
         &self,
         value: ValueId,
-        node: &ir::Node<crate::ops::Op>,
+        node: &ir::Node<Op>,
         index: usize,
     ) -> Result<Tensor, Diagnostic> {
         let graph = self.graph;
