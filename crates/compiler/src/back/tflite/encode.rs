@@ -27,6 +27,9 @@ ir::codes! {
     UNENCODABLE = "unencodable", Unsupported;
 }
 
+/// The memory that the allocator keeps between slabs, in bytes: a few slabs.
+const KEPT_BY_THE_ALLOCATOR: usize = 8 << 20;
+
 /// What applications call a model's interface by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interface {
@@ -305,6 +308,9 @@ impl Encoded<'_> {
         inline_limit: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, Diagnostic> {
+        // glibc gives freed memory back to the system, and each slab then faults its pages in anew, until a chunk of
+        // this size has been freed once (mallopt(3), M_MMAP_THRESHOLD).
+        drop(std::hint::black_box(vec![0u8; KEPT_BY_THE_ALLOCATOR]));
         let mut done = 0;
         let written = write_file(path, &self.model, inline_limit, |index, out| {
             let mut put = |bytes: &[u8]| -> Result<(), Stopped> {
