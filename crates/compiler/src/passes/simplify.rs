@@ -1,6 +1,7 @@
 //! Identities: operators that do nothing, or that say in two steps what one says.
 //!
-//! Each rule holds for every input, bit for bit, and its right-hand side is never worse. None decides about
+//! Each rule holds for every input, bit for bit (but for a linear resize to the same size beside an infinity, which says
+//! so), and its right-hand side is never worse. None decides about
 //! layout: where a transpose stands, [`super::layout`] has said.
 
 mod axes;
