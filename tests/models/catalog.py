@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 import blocks
+import uvq_models
 from big import Big
 from perturb import learn_statistics, perturb
 from videoseal import EmbedderCore
@@ -26,6 +27,7 @@ class Model:
     example: Callable[[], tuple] | None = None
     # The shapes to pin, as `edgewright convert --shape` takes them.
     shapes: tuple[str, ...] = ()
+    # 0 where the constructor brings statistics.
     statistics_batches: int = 6
 
     def build(self):
@@ -105,4 +107,5 @@ MODELS = {
     "mobilenet_v2": Model(lambda: torchvision_model("mobilenet_v2"), lambda seed: (normal(seed, 1, 3, 224, 224),)),
     "big": Model(Big, lambda seed: big_inputs(seed, 8704), statistics_batches=2),
     "big_600mb": Model(lambda: Big(0.455), lambda seed: big_inputs(seed, 3960), statistics_batches=2),
+    **{name: Model(*row, statistics_batches=0) for name, row in uvq_models.ROWS.items()},
 }

@@ -33,7 +33,7 @@ def learn_statistics(model, batches):
     variances would amplify rounding.
     """
     norms = [module for module in model.modules() if isinstance(module, NORMS)]
-    if norms:
+    if norms and batches:
         model.eval()
         for norm in norms:
             norm.reset_running_stats()
