@@ -162,11 +162,12 @@ fn masked_writes_become_calls_of_their_functional_forms() {
     for path in archives("masked") {
         let program = program(&path);
         let targets: Vec<&str> = program.calls.iter().map(|call| call.target.as_ref()).collect();
-        // PyTorch 2.15 spells `z[mask] = 3` as masked_fill too.
-        let fill = ["aten.masked_fill.Scalar", "aten.index_put.default"];
+        // PyTorch 2.15 spells `z[mask] = 3` as masked_fill too; before, it is an index_put, which becomes a choice.
+        let fill = ["aten.masked_fill.Scalar", "aten.where.self"];
         assert!(targets.contains(&fill[0]) && fill.contains(targets.last().unwrap()), "{targets:?}");
         let last = program.calls.last().unwrap().result(0).unwrap();
         assert_eq!(program.outputs[1].tensor, last.name);
+        assert_runs_as_recorded(&path, &program);
     }
 }
 

@@ -6,6 +6,7 @@
 //! symbol       the sizes that were asked for, given to the symbols
 //! inline       one straight list of calls, every size a number
 //! functionalize    no call writes its arguments
+//! masked       updates under masks are choices, of known sizes
 //! decompose    what each call is in our operators
 //! ```
 //!
@@ -18,6 +19,7 @@ mod functionalize;
 pub mod import;
 mod inline;
 mod live;
+mod masked;
 mod number;
 mod origin;
 mod program;
@@ -27,7 +29,7 @@ mod symbol;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::{Constant, Diagnostic, Origins, TensorType};
 
 use crate::dialect::aten::{Argument, Call};
@@ -60,6 +62,8 @@ pub struct Program {
     pub constants: IndexMap<Arc<str>, Weight>,
     /// The calls that the outputs need, in order.
     pub calls: Vec<Call>,
+    /// The tensors that hold elements picked by a mask, each at its place in a tensor of all: elsewhere they mean nothing.
+    pub picked: IndexSet<Arc<str>>,
     /// What `forward` gives, in order.
     pub outputs: Vec<Output>,
     /// Where the calls come from.
@@ -182,7 +186,8 @@ fn assemble(
     let functional = functionalize::functionalize(straight, &stored);
     let outputs = interface.outputs(&functional.outputs, &mut warnings);
     let results: Vec<Arc<str>> = outputs.iter().map(|o| o.tensor.clone()).collect();
-    let live = live::reduce(functional.steps, &results, &functional.origins);
+    let mut live = live::reduce(functional.steps, &results, &functional.origins);
+    let picked = masked::resolve(&mut live);
 
     let mut errors = live.errors;
     functional.errors.into_iter().for_each(|error| live::group(&mut errors, error));
@@ -195,6 +200,7 @@ fn assemble(
         inputs,
         constants,
         calls: live.calls,
+        picked,
         outputs,
         origins: functional.origins,
         torch_version: exported.torch_version.clone(),
@@ -214,7 +220,7 @@ fn weights(
     archive: &Archive,
     payloads: &Payloads,
     sources: &IndexMap<Arc<str>, Source>,
-    live: &indexmap::IndexSet<Arc<str>>,
+    live: &IndexSet<Arc<str>>,
     errors: &mut Vec<Diagnostic>,
 ) -> IndexMap<Arc<str>, Weight> {
     let mut weights = IndexMap::new();

@@ -152,6 +152,11 @@ impl Binary {
     pub fn is(&self, function: Arithmetic) -> bool {
         *self == function.into()
     }
+
+    /// Is it a division of integers such as this one, which by zero is none?
+    pub fn fails_by_zero(&self, divisor: &TensorType) -> bool {
+        divisor.dtype.is_int() && self.function.row().integer.is_some_and(|f| f(1, 0).is_none())
+    }
 }
 
 impl From<Arithmetic> for super::Op {
@@ -168,6 +173,7 @@ impl From<Arithmetic> for Binary {
 
 impl Definition for Binary {
     const NAMES: &'static [&'static str] = Arithmetic::NAMES;
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[
         Builtin::ADD,
         Builtin::ATAN2,

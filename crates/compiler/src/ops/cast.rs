@@ -39,6 +39,7 @@ impl Cast {
 
 impl Definition for Cast {
     const NAMES: &'static [&'static str] = &["cast"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[Builtin::CAST];
     attributes!(dtype);
 

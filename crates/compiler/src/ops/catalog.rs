@@ -47,6 +47,10 @@ macro_rules! operators {
         }
 
         impl Op {
+            /// See [`Definition::ELEMENTWISE`].
+            pub fn is_elementwise(&self) -> bool {
+                match self { $(Op::$operator(_) => $operator::ELEMENTWISE),* }
+            }
             /// See [`Definition::evaluate`].
             pub fn evaluate(&self, inputs: &[&Tensor]) -> Option<Vec<Tensor>> {
                 match self { $(Op::$operator(op) => op.evaluate(inputs)),* }
@@ -72,6 +76,7 @@ macro_rules! operators {
         pub const CATALOG: &[Entry] = &[$(Entry {
             names: $operator::NAMES,
             aten: $operator::ATEN,
+            elementwise: $operator::ELEMENTWISE,
             tfl: $operator::TFL,
             parse: |name, attributes| Ok($operator::parse(name, attributes)?.into()),
             from_aten: |call| {
@@ -92,6 +97,8 @@ pub struct Entry {
     pub names: &'static [&'static str],
     /// [`Definition::ATEN`]
     pub aten: &'static [&'static str],
+    /// [`Definition::ELEMENTWISE`]
+    pub elementwise: bool,
     /// [`Definition::TFL`]
     pub tfl: &'static [tfl::Builtin],
     /// [`Definition::parse`]

@@ -20,6 +20,7 @@ pub struct Clamp {
 
 impl Definition for Clamp {
     const NAMES: &'static [&'static str] = &["clamp"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] =
         &[Builtin::MAXIMUM, Builtin::MINIMUM, Builtin::RELU_0_TO_1, Builtin::RELU_N1_TO_1];
     attributes!(min, max);

@@ -56,6 +56,7 @@ impl Compare {
 
 impl Definition for Compare {
     const NAMES: &'static [&'static str] = Compare::ROW_NAMES;
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = Compare::BUILTINS;
 
     fn name(&self) -> &'static str {

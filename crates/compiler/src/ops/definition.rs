@@ -20,6 +20,9 @@ pub trait Definition: Clone + PartialEq + Debug + Send + Sync + Sized + 'static 
     /// The builtins that [`Definition::from_tfl`] reads.
     const TFL: &'static [tfl::Builtin] = &[];
 
+    /// Is each element of its output a function of the elements at the same place in its inputs, which broadcast?
+    const ELEMENTWISE: bool = false;
+
     /// Its name in the text form.
     fn name(&self) -> &'static str {
         Self::NAMES[0]

@@ -27,6 +27,7 @@ impl Elu {
 
 impl Definition for Elu {
     const NAMES: &'static [&'static str] = &["elu"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[Builtin::ELU];
     attributes!(alpha, scale, input_scale);
 

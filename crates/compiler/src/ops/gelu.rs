@@ -28,6 +28,7 @@ pub struct Gelu {
 
 impl Definition for Gelu {
     const NAMES: &'static [&'static str] = &["gelu"];
+    const ELEMENTWISE: bool = true;
     const ATEN: &'static [&'static str] = &["aten.gelu.default"];
     const TFL: &'static [Builtin] = &[Builtin::GELU];
     attributes!(approximate);

@@ -18,6 +18,7 @@ pub struct LeakyRelu {
 
 impl Definition for LeakyRelu {
     const NAMES: &'static [&'static str] = &["leaky_relu"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[Builtin::LEAKY_RELU];
     attributes!(slope);
 

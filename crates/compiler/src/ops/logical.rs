@@ -40,6 +40,7 @@ impl Logical {
 
 impl Definition for Logical {
     const NAMES: &'static [&'static str] = &["and", "not", "or", "xor"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] =
         &[Builtin::BITWISE_XOR, Builtin::LOGICAL_AND, Builtin::LOGICAL_NOT, Builtin::LOGICAL_OR];
 

@@ -20,6 +20,7 @@ pub struct Softplus {
 
 impl Definition for Softplus {
     const NAMES: &'static [&'static str] = &["softplus"];
+    const ELEMENTWISE: bool = true;
     attributes!(beta, threshold);
 
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {

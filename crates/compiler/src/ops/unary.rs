@@ -155,6 +155,7 @@ impl Unary {
 
 impl Definition for Unary {
     const NAMES: &'static [&'static str] = Unary::ROW_NAMES;
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[
         Builtin::ABS,
         Builtin::CEIL,

@@ -15,6 +15,7 @@ pub struct Where {}
 
 impl Definition for Where {
     const NAMES: &'static [&'static str] = &["where"];
+    const ELEMENTWISE: bool = true;
     const TFL: &'static [Builtin] = &[Builtin::SELECT, Builtin::SELECT_V2];
     attributes!();
 

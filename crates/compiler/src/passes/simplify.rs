@@ -5,6 +5,7 @@
 //! layout: where a transpose stands, [`super::layout`] has said.
 
 mod axes;
+mod choices;
 mod copies;
 mod elements;
 mod motion;
@@ -57,7 +58,9 @@ const RULES: &[Rule] = ir::rules![
     elements::once_is_enough,
     elements::undone,
     elements::drop_unbounded_clamp,
-    elements::choice_of_one,
+    choices::choice_of_one,
+    choices::choice_by_opposite,
+    choices::choice_within_choice,
     elements::reduction_of_one,
 ];
 

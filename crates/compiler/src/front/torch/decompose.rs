@@ -28,7 +28,7 @@ use indexmap::IndexMap;
 use ir::{DType, OriginId, Tensor, TensorType, ValueId};
 
 use crate::dialect::aten::{self, Malformed};
-use crate::ops::{Cast, Graph, Op, Reshape};
+use crate::ops::{CATALOG, Cast, Graph, Op, Reshape};
 
 /// What a row is given: the call, and the graph to add nodes to.
 pub(crate) struct Builder<'a> {
@@ -67,6 +67,15 @@ const TABLES: &[&[(&[&str], Row)]] = &[
 /// The row for an overload.
 pub(crate) fn row(target: &str) -> Option<Row> {
     TABLES.iter().flat_map(|t| t.iter()).find(|(targets, _)| targets.contains(&target)).map(|(_, row)| *row)
+}
+
+/// Is each element of what this overload gives a function of the elements at the same place in what it takes?
+pub(crate) fn is_elementwise(target: &str) -> bool {
+    let rows = [activation::ROWS, arithmetic::ROWS, compare::ROWS];
+    let has = |(targets, _): &(&[&str], Row)| targets.contains(&target);
+    rows.iter().any(|rows| rows.iter().any(has))
+        || creation::CONVERSIONS.contains(&target)
+        || CATALOG.iter().any(|entry| entry.elementwise && entry.aten.contains(&target))
 }
 
 /// The overloads that have a row.

@@ -8,7 +8,7 @@ use ir::{Diagnostic, Operator, ValueId};
 use super::Program;
 use super::decompose::{self, Builder};
 use crate::dialect::aten::{self, Malformed};
-use crate::ops::{CATALOG, Entry, Graph};
+use crate::ops::{CATALOG, Entry, Graph, Op};
 
 ir::codes! {
     /// No operator of ours computes this ATen overload.
@@ -81,7 +81,7 @@ impl Importer {
                 }
             }
             if !refused.contains(&index) {
-                importer.call(call);
+                importer.call(call, &program.picked);
             }
         }
         importer
@@ -96,8 +96,8 @@ impl Importer {
 
     /// Adds what a call computes. One that is not supported is noted, and its results stand as inputs, so that
     /// the calls behind it are looked at too.
-    fn call(&mut self, call: &aten::Call) {
-        let results = match self.convert(call) {
+    fn call(&mut self, call: &aten::Call, picked: &IndexSet<Arc<str>>) {
+        let results = match self.convert(call, picked) {
             Ok(values) => values,
             Err(d) => {
                 let key = format!("{}{:?}", d.message, d.notes);
@@ -115,8 +115,12 @@ impl Importer {
         }
     }
 
-    fn convert(&mut self, call: &aten::Call) -> Result<Vec<ValueId>, Diagnostic> {
-        let before = self.graph.next_value();
+    fn convert(
+        &mut self,
+        call: &aten::Call,
+        picked: &IndexSet<Arc<str>>,
+    ) -> Result<Vec<ValueId>, Diagnostic> {
+        let (before, since) = (self.graph.next_value(), self.graph.next_node());
         let refused = |why: Malformed| Diagnostic::new(UNSUPPORTED_FORM, why.0);
         let results = if let Some(row) = decompose::row(&call.target) {
             let mut builder = Builder { graph: &mut self.graph, values: &self.values, call };
@@ -126,6 +130,10 @@ impl Importer {
         } else {
             return Err(unknown(call));
         };
+        let of_picked = |a: &aten::Argument| a.tensors().any(|t| picked.contains(&t.name));
+        if call.arguments.values().any(of_picked) {
+            self.stays_in_place(call, since).map_err(refused)?;
+        }
         if let Some(tensor) = call.results.iter().skip(results.len()).flatten().next() {
             let what = format!("makes {} results, not {}", results.len(), tensor.name);
             return Err(refused(call.malformed(what)));
@@ -145,6 +153,31 @@ impl Importer {
             }
         }
         Ok(results)
+    }
+
+    /// What is computed of elements that a mask picks must leave each at its place, and must not fail on those that
+    /// the mask leaves out. The nodes that compute it are those from `since` on.
+    fn stays_in_place(&self, call: &aten::Call, since: usize) -> Result<(), Malformed> {
+        let moves = |op: &Op, inputs: &[ValueId]| {
+            !op.is_elementwise() && !inputs.iter().all(|&v| self.graph.is_constant(v))
+        };
+        let nodes = || self.graph.nodes().filter(|(id, _)| id.index() >= since).map(|(_, node)| node);
+        if !decompose::is_elementwise(&call.target) || nodes().any(|n| moves(&n.op, &n.inputs)) {
+            return Err(call.malformed(
+                "only functions of each element are computed of elements that a mask picks, as their number depends \
+                 on the data; use torch.where",
+            ));
+        }
+        let fails = |op: &Op, inputs: &[ValueId]| match (op, inputs) {
+            (Op::Binary(op), &[_, by]) => op.fails_by_zero(self.graph.ty(by)) && !self.graph.is_constant(by),
+            _ => false,
+        };
+        match nodes().any(|n| fails(&n.op, &n.inputs)) {
+            true => {
+                Err(call.malformed("divides integers that a mask picks by others, which may be 0 elsewhere"))
+            }
+            false => Ok(()),
+        }
     }
 
     /// A call that is exactly one operator.

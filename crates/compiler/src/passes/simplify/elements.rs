@@ -5,7 +5,6 @@ use ir::DType;
 use super::{instead, one_for_two};
 use crate::ops::{
     Activation, Arithmetic, Binary, Cast, Clamp, Logical, Patch, Reduce, Reduction, Reshape, Site, Unary,
-    Where,
 };
 
 /// `cast(x, dtype of x)  =>  x`
@@ -116,12 +115,6 @@ pub(super) fn drop_unbounded_clamp(at: Site<'_>) -> Option<Patch<'_>> {
     let &Clamp { min, max } = at.op()?;
     let unbounded = min.is_none_or(|x| x == f64::NEG_INFINITY) && max.is_none_or(|x| x == f64::INFINITY);
     unbounded.then(|| instead(at, at.input(0)?))?
-}
-
-/// `where(c, x, x)  =>  x`
-pub(super) fn choice_of_one(at: Site<'_>) -> Option<Patch<'_>> {
-    let Where {} = at.op()?;
-    (at.input(1) == at.input(2)).then(|| instead(at, at.input(1)?))?
 }
 
 /// `amax(x)  =>  reshape(x)` over axes of size 1; likewise for the least and the product. Sums and means make `0` of

@@ -31,29 +31,29 @@ pub(super) const ROWS: &[(&[&str], Row)] = &[
     (&["aten.ones.default", "aten.ones_like.default", "aten.new_ones.default"], |b| {
         repeated(b, Scalar::Int(1))
     }),
-    (
-        &[
-            "aten.alias.default",
-            "aten.clone.default",
-            "aten.contiguous.default",
-            "aten.detach.default",
-            "aten.dropout.default",
-            "aten.feature_dropout.default",
-            "aten.lift_fresh.default",
-            "aten.lift_fresh_copy.default",
-            "aten.pin_memory.default",
-            "aten.resolve_conj.default",
-            "aten.resolve_neg.default",
-            "aten.to.dtype",
-            "aten.to.dtype_layout",
-            "aten.to.device",
-            "aten.to.other",
-            "aten._to_copy.default",
-            "aten.type_as.default",
-            "aten.to_dense.default",
-        ],
-        converted,
-    ),
+    (CONVERSIONS, converted),
+];
+
+/// Calls that give their tensor as it is, or in another dtype.
+pub(super) const CONVERSIONS: &[&str] = &[
+    "aten.alias.default",
+    "aten.clone.default",
+    "aten.contiguous.default",
+    "aten.detach.default",
+    "aten.dropout.default",
+    "aten.feature_dropout.default",
+    "aten.lift_fresh.default",
+    "aten.lift_fresh_copy.default",
+    "aten.pin_memory.default",
+    "aten.resolve_conj.default",
+    "aten.resolve_neg.default",
+    "aten.to.dtype",
+    "aten.to.dtype_layout",
+    "aten.to.device",
+    "aten.to.other",
+    "aten._to_copy.default",
+    "aten.type_as.default",
+    "aten.to_dense.default",
 ];
 
 /// The most elements that a call may make from nothing: beyond it, the constant would be a weight of its own.
