@@ -1,8 +1,14 @@
 """Single blocks of networks that are hard to convert."""
 
+import pathlib
+import sys
+
 from torch import nn
 
-from videoseal import ChannelNorm, ConvNeXtBlock, Upsample
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "examples"))
+
+from videoseal.convnext import Block  # noqa: E402
+from videoseal.layers import ChannelNorm, Upsample  # noqa: E402
 
 
 class UpsampleBlock(nn.Module):
@@ -10,7 +16,7 @@ class UpsampleBlock(nn.Module):
 
     def __init__(self, inputs=16, outputs=8):
         super().__init__()
-        self.up = Upsample(inputs, outputs, nn.SiLU())
+        self.up = Upsample(inputs, outputs, 2, nn.SiLU)
 
     def forward(self, x):
         return self.up(x)
@@ -22,7 +28,7 @@ class ConvNeXtBlocks(nn.Module):
     def __init__(self, channels=24):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 4, stride=4), ChannelNorm(channels))
-        self.blocks = nn.Sequential(ConvNeXtBlock(channels), ConvNeXtBlock(channels))
+        self.blocks = nn.Sequential(Block(channels), Block(channels))
         self.head = nn.Linear(channels, 10)
 
     def forward(self, x):

@@ -9,9 +9,9 @@ import torch
 
 import blocks
 import uvq_models
+import videoseal_models
 from big import Big
 from perturb import learn_statistics, perturb
-from videoseal import EmbedderCore
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -27,13 +27,15 @@ class Model:
     example: Callable[[], tuple] | None = None
     # The shapes to pin, as `edgewright convert --shape` takes them.
     shapes: tuple[str, ...] = ()
-    # 0 where the constructor brings statistics.
+    # 0 where the constructor brings weights, and statistics with them.
     statistics_batches: int = 6
 
     def build(self):
         """The model in eval mode: seeded weights, perturbed, statistics from several inputs."""
         torch.manual_seed(0)
         model = self.construct()
+        if not self.statistics_batches:
+            return model
         perturb(model)
         return learn_statistics(model, [self.inputs(100 + index) for index in range(self.statistics_batches)])
 
@@ -57,19 +59,6 @@ def image(seed, channels, height, width=None):
 
 def message(seed, bits):
     return torch.randint(0, 2, (1, bits), generator=torch.Generator().manual_seed(seed)).float()
-
-
-def embedder_inputs(seed):
-    return image(seed, 1, 256), message(seed, 256)
-
-
-def embedder_shapes():
-    batch, rows, columns = (torch.export.Dim(name, min=2, max=512) for name in ("batch", "rows", "columns"))
-    return {"imgs_y": {0: batch, 2: 8 * rows, 3: 8 * columns}, "msgs": {0: batch}}
-
-
-def embedder_example():
-    return image(0, 1, 64, 72).repeat(2, 1, 1, 1), message(0, 256).repeat(2, 1)
 
 
 def big_inputs(seed, rows):
@@ -99,13 +88,20 @@ MODELS = {
     "upsample_block": Model(blocks.UpsampleBlock, lambda seed: (normal(seed, 1, 16, 32, 32),)),
     "convnext_blocks": Model(blocks.ConvNeXtBlocks, lambda seed: (image(seed, 3, 32),)),
     "watermark": Model(watermark, lambda seed: (image(seed, 1, 64), message(seed, 16))),
-    "vs10_embedder_core": Model(EmbedderCore, embedder_inputs),
     "vs10_embedder_core_dynamic": Model(
-        EmbedderCore, embedder_inputs, embedder_shapes, embedder_example, ("imgs_y=1,1,256,256", "msgs=1,256")
+        videoseal_models.CORE.build,
+        videoseal_models.CORE.inputs,
+        videoseal_models.core_shapes,
+        videoseal_models.core_example,
+        ("imgs_y=1,1,256,256", "msgs=1,256"),
+        statistics_batches=0,
     ),
     "resnet18": Model(lambda: torchvision_model("resnet18"), lambda seed: (normal(seed, 1, 3, 224, 224),)),
     "mobilenet_v2": Model(lambda: torchvision_model("mobilenet_v2"), lambda seed: (normal(seed, 1, 3, 224, 224),)),
     "big": Model(Big, lambda seed: big_inputs(seed, 8704), statistics_batches=2),
     "big_600mb": Model(lambda: Big(0.455), lambda seed: big_inputs(seed, 3960), statistics_batches=2),
-    **{name: Model(*row, statistics_batches=0) for name, row in uvq_models.ROWS.items()},
+    **{
+        name: Model(*row, statistics_batches=0)
+        for name, row in {**uvq_models.ROWS, **videoseal_models.ROWS}.items()
+    },
 }

@@ -42,6 +42,7 @@ def save(name, folder):
     edgewright.export(module, example, folder / f"{name}.pt2", dynamic_shapes=shapes, source_root=ROOT)
 
     runs = [archive.record(module, model.inputs(seed)) for seed in (0, 1)]
+    look_inside(module, runs)
     require_difference(name, *runs)
     double = copy.deepcopy(module).double() if name != "big" else module.double()
     for path, run in zip(paths(name, folder), runs):
@@ -52,6 +53,16 @@ def save(name, folder):
 
 def paths(name, folder):
     return folder / f"{name}.safetensors", folder / f"{name}.2.safetensors"
+
+
+def look_inside(module, runs):
+    """Adds what a model shows of its inside on the inputs of each run, where it shows any: `aux.NAME`."""
+    if not hasattr(module, "inside"):
+        return
+    for run in runs:
+        with torch.no_grad():
+            found = module.inside(*[tensor for name, tensor in run.items() if name.startswith("input.")])
+        run.update({f"aux.{name}": tensor for name, tensor in found.items()})
 
 
 def in_float64(double, run):

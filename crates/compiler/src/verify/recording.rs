@@ -26,14 +26,15 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads `input.N`, `output.N` and `reference64.N`. Errs where there is a gap, a tensor of another name, or a
-    /// tensor whose bytes cannot be read.
+    /// Reads `input.N`, `output.N` and `reference64.N`; `aux.NAME`, which shows the inside of a model, is passed over.
+    /// Errs where there is a gap, a tensor of another name, or a tensor whose bytes cannot be read.
     pub fn read(tensors: &IndexMap<String, Constant>) -> Result<Self, Diagnostic> {
         let inputs = numbered(tensors, "input")?;
         let outputs = numbered(tensors, "output")?;
         let exact = numbered(tensors, "reference64")?;
         if let Some(other) = tensors
             .keys()
+            .filter(|name| !name.starts_with("aux."))
             .find(|name| !["input", "output", "reference64"].iter().any(|p| index(name, p).is_some()))
         {
             return Err(Diagnostic::new(
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!(why(&["input.0", "input.2"]), "there are 2 tensors input.N, but no input.1");
         assert_eq!(why(&["input.0", "weight"]), "'weight' is neither an input nor an output");
         assert!(why(&["input.0", "output.0", "reference64.0"]).starts_with("reference64.0 is f32[2]"));
+        assert!(Recording::read(&recorded(&["input.0", "output.0", "aux.hmaps"])).is_ok());
         let complex = Tensor::zeros(DType::C64, &[2]);
         let tensors = [("input.0".to_string(), complex.into())].into_iter().collect();
         assert_eq!(Recording::read(&tensors).unwrap_err().message, "input.0 is c64, which is not compared");

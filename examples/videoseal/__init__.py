@@ -1,0 +1,1 @@
+"""VideoSeal, PixelSeal and ChunkySeal: a message put into an image where no one sees it, and read from it again."""
