@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use ir::{Diagnostic, Journal, Observer};
 use serde_json::{Value, json};
 
-use crate::outcome::{OUTPUT_EXISTS, Outcome, UNREADABLE, USAGE, print, report, say};
+use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, report, say};
 use crate::progress::{Progress, peak};
 use crate::verify::{Ways, after_conversion};
 use crate::weights::Filling;
@@ -106,13 +106,7 @@ pub(crate) struct Debug {
 impl Convert {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("tflite"));
-        if output.exists() && !self.force && self.debug.stop_after.is_none() {
-            let message = format!("{} exists already", output.display());
-            return Err(vec![
-                Diagnostic::new(OUTPUT_EXISTS, message)
-                    .help("say --force to replace it, or -o for another file"),
-            ]);
-        }
+        may_write(&output, self.force || self.debug.stop_after.is_some())?;
         if self.ways.said() && !self.verify {
             let message = "--recorded, --runtime and --litert-lib are for --verify";
             return Err(vec![Diagnostic::new(USAGE, message).help("say --verify too")]);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ir::{Code, Diagnostic, Exit, Level};
@@ -64,6 +65,17 @@ pub(crate) fn report(found: &[Diagnostic]) {
         let _ = writeln!(text, "{errors} errors; nothing was written");
     }
     say(&text);
+}
+
+/// Errs where the file is there already and is not to be replaced.
+pub(crate) fn may_write(path: &Path, force: bool) -> Outcome {
+    if !path.exists() || force {
+        return Ok(());
+    }
+    let message = format!("{} exists already", path.display());
+    Err(vec![
+        Diagnostic::new(OUTPUT_EXISTS, message).help("say --force to replace it, or -o for another file"),
+    ])
 }
 
 /// Writes to standard error. That it is closed is no reason to fail.

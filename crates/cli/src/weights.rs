@@ -1,8 +1,8 @@
-//! `edgewright weights`: named tensors in files, listed, taken out, compared, and written as `.safetensors`.
+//! `edgewright weights`: named tensors in files, listed, taken out, compared, written as `.safetensors` and into archives.
 
 use std::path::{Path, PathBuf};
 
-use ::weights::{Differences, Format, NamedTensors, fitted, under, write_safetensors};
+use ::weights::{Differences, Format, NamedTensors, fitted, under, write_filled, write_safetensors};
 use clap::{Args, Subcommand};
 use compiler::front::torch::{self, Program};
 use indexmap::IndexMap;
@@ -10,7 +10,7 @@ use ir::{Constant, Diagnostic};
 use serde_json::{Value, json};
 
 use crate::convert::write_json;
-use crate::outcome::{OUTPUT_EXISTS, Outcome, USAGE, print, report};
+use crate::outcome::{Outcome, USAGE, may_write, print, report};
 use crate::progress::Progress;
 use crate::table::{Side, Table};
 
@@ -42,6 +42,8 @@ enum Part {
     Diff(Diff),
     /// Write all tensors as .safetensors
     Convert(Rewrite),
+    /// Write an archive with the weights of another file
+    Fill(Fill),
 }
 
 #[derive(Args)]
@@ -76,6 +78,27 @@ struct Rewrite {
     file: Opened,
     #[command(flatten)]
     written: Written,
+}
+
+#[derive(Args)]
+struct Fill {
+    /// The archive (.pt2)
+    model: PathBuf,
+    /// The weights it is given (.safetensors, .pth, .pt, .pt2)
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Take only what begins with this in --weights, without it: `model.`
+    #[arg(long, value_name = "PREFIX")]
+    strip_prefix: Option<String>,
+    /// The program that is meant, where the archive holds several
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// The archive to write
+    #[arg(short, long, value_name = "FILE.pt2")]
+    output: PathBuf,
+    /// Replace the output where it exists
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
@@ -131,6 +154,7 @@ impl Weights {
             Part::Extract(part) => part.run(quiet),
             Part::Diff(part) => part.run(quiet),
             Part::Convert(part) => part.written.write(&part.file.open(quiet)?, quiet),
+            Part::Fill(part) => part.run(quiet),
         }
     }
 }
@@ -173,6 +197,21 @@ impl Extract {
             return Err(vec![none_begins(&self.file.file, &self.prefix, &all)]);
         }
         self.written.write(&tensors, quiet)
+    }
+}
+
+impl Fill {
+    fn run(self, quiet: bool) -> Outcome {
+        let options = torch::Options { model: self.program.clone(), ..Default::default() };
+        let wanted = torch::state(&self.model, &options)?;
+        let given = fitted(&wanted, &taken(&self.weights, self.strip_prefix.as_deref(), quiet)?)?;
+        may_write(&self.output, self.force)?;
+        let mut progress = Progress::new(quiet);
+        let length = write_filled(&self.output, &self.model, &wanted, &given, &mut |done| {
+            progress.tick(|| format!("writing {:.0} MB", done as f64 / 1e6));
+        })?;
+        progress.finish();
+        print(&written(&self.output, length, wanted.len()))
     }
 }
 
@@ -271,25 +310,14 @@ impl Opened {
 
 impl Written {
     fn write(&self, tensors: &IndexMap<String, Constant>, quiet: bool) -> Outcome {
-        if self.output.exists() && !self.force {
-            let message = format!("{} exists already", self.output.display());
-            return Err(vec![
-                Diagnostic::new(OUTPUT_EXISTS, message)
-                    .help("say --force to replace it, or -o for another file"),
-            ]);
-        }
+        may_write(&self.output, self.force)?;
         let mut progress = Progress::new(quiet);
         let total: usize = tensors.values().map(Constant::bytes).sum();
         let length = write_safetensors(&self.output, tensors, &mut |done| {
             progress.tick(|| format!("writing {:.0} of {:.0} MB", done as f64 / 1e6, total as f64 / 1e6));
         })?;
         progress.finish();
-        print(&format!(
-            "{}  {:.1} MB  {} tensors\n",
-            self.output.display(),
-            length as f64 / 1e6,
-            tensors.len()
-        ))
+        print(&written(&self.output, length, tensors.len()))
     }
 }
 
@@ -308,16 +336,26 @@ impl Filling {
         quiet: bool,
     ) -> Outcome {
         let Some(file) = &self.weights else { return Ok(()) };
-        let mut given = Opened { file: file.clone(), program: None }.open(quiet)?;
-        if let Some(prefix) = &self.strip_prefix {
-            let taken = under(&given, prefix, true);
-            if taken.is_empty() {
-                return Err(vec![none_begins(file, prefix, &given)]);
-            }
-            given = taken;
-        }
+        let given = taken(file, self.strip_prefix.as_deref(), quiet)?;
         program.fill(&fitted(&torch::state(model, reading)?, &given)?)
     }
+}
+
+/// The tensors of a file; with a prefix those whose names begin with it, without it.
+fn taken(
+    file: &Path,
+    prefix: Option<&str>,
+    quiet: bool,
+) -> Result<IndexMap<String, Constant>, Vec<Diagnostic>> {
+    let all = Opened { file: file.to_path_buf(), program: None }.open(quiet)?;
+    let Some(prefix) = prefix else { return Ok(all) };
+    let taken = under(&all, prefix, true);
+    if taken.is_empty() { Err(vec![none_begins(file, prefix, &all)]) } else { Ok(taken) }
+}
+
+/// What is told of a file that was written.
+fn written(path: &Path, length: u64, tensors: usize) -> String {
+    format!("{}  {:.1} MB  {tensors} tensors\n", path.display(), length as f64 / 1e6)
 }
 
 fn none_begins(file: &Path, prefix: &str, all: &IndexMap<String, Constant>) -> Diagnostic {

@@ -120,3 +120,52 @@ fn weights_that_do_not_fit_are_told_all_at_once() {
     let run = filled(&["--strip-prefix", "model.", "--verify"]);
     assert!(run.code == Some(2) && run.stderr.contains("--recorded"), "{run:?}");
 }
+
+/// Runs `edgewright weights fill` on an archive: how it ended, and the file that it should have written.
+fn fill(folder: &Path, archive: &Path, words: &[&str]) -> (Ended, PathBuf) {
+    let output = folder.join(format!("{}.pt2", names(folder).len()));
+    let run = ended(command().args(["weights", "fill"]).arg(archive).arg("-o").arg(&output).args(words));
+    assert_eq!(run.code == Some(0), output.exists(), "{run:?}");
+    (run, output)
+}
+
+#[test]
+fn an_archive_is_written_with_the_weights_of_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tuned, own) = (fixture("tuned.pth"), fixture("tuned.pt2"));
+    let words = ["--weights", tuned.to_str().unwrap(), "--strip-prefix", "model."];
+    let (run, output) = fill(folder.path(), &own, &words);
+    assert!(run.code == Some(0) && run.stdout.contains("9 tensors"), "{run:?}");
+
+    let target = folder.path().join("filled.tflite");
+    let recorded = fixture("tuned.recorded.safetensors");
+    let run = ended(
+        command()
+            .args(["convert", "--check-sums", "--verify", "--runtime", "evaluator", "--recorded"])
+            .args([&recorded, &output])
+            .arg("-o")
+            .arg(&target),
+    );
+    assert!(run.code == Some(0) && run.stdout.contains("PASS"), "{run:?}");
+
+    let (_, back) = fill(folder.path(), &output, &["--weights", own.to_str().unwrap()]);
+    assert!(fs::read(&back).unwrap() == fs::read(&own).unwrap(), "its own weights make the first file again");
+    let run = ended(command().args(["weights", "fill"]).arg(&own).arg("-o").arg(&output).args(words));
+    assert!(run.code == Some(2) && run.stderr.contains("--force"), "{run:?}");
+}
+
+#[test]
+fn an_archive_is_not_written_with_weights_that_do_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, _) =
+        fill(folder.path(), &fixture("tuned.pt2"), &["--weights", fixture("tuned.pth").to_str().unwrap()]);
+    assert_eq!(run.code, Some(4), "{run:?}");
+    for words in [
+        "weights of the model are not in the file: 9",
+        "--strip-prefix model.",
+        "2 errors; nothing was written",
+    ] {
+        assert!(run.stderr.contains(words), "{words}: {run:?}");
+    }
+    assert_eq!(names(folder.path()), [""; 0]);
+}

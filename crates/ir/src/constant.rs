@@ -156,6 +156,16 @@ impl FileRange {
         })
     }
 
+    /// The same elements with the axes in another order.
+    pub fn turned(&self, order: &[usize]) -> FileRange {
+        FileRange {
+            sizes: order.iter().map(|&axis| self.sizes[axis]).collect(),
+            strides: order.iter().map(|&axis| self.strides[axis]).collect(),
+            fingerprint: format!("{} {order:?}", self.fingerprint),
+            ..self.clone()
+        }
+    }
+
     fn read_region(&self, region: &Region) -> io::Result<Tensor> {
         let mut out = Tensor::zeros(self.dtype, &region.sizes);
         if region.count() == 0 {

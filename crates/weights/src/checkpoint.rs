@@ -7,15 +7,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ir::{Constant, Diagnostic, FileRange, Storage, Tensor};
-use zip::read::{ArchiveOffset, Config};
-use zip::{CompressionMethod, ZipArchive};
 
+use crate::entries::Entries;
 use crate::pickle::{Pickle, Source, Value};
 use crate::state::{self, Found, View};
-use crate::{INERT_OBJECTS, MALFORMED_TENSORS, NamedTensors, SKIPPED_TENSOR, UNREADABLE_TENSORS};
-
-/// A PyTorch archive begins with the file; looking for another beginning finds false ones.
-const FROM_THE_START: Config = Config { archive_offset: ArchiveOffset::Known(0) };
+use crate::{INERT_OBJECTS, NamedTensors, SKIPPED_TENSOR, malformed, unreadable};
 
 /// The largest tensor that repeats its stored elements (with strides of 0), in bytes.
 const LARGEST_REPEATED: u64 = 4 << 30;
@@ -31,13 +27,6 @@ const SHOWN: usize = 8;
 struct Place {
     start: u64,
     size: u64,
-    crc: u32,
-}
-
-/// The entries of a ZIP archive.
-struct Entries {
-    file: Arc<File>,
-    places: IndexMap<String, Place>,
 }
 
 /// What kind of archive its entries make.
@@ -48,9 +37,7 @@ pub(crate) enum Kind {
 
 /// Is the archive at `path` a checkpoint, or a program with its weights? Errs where it is neither.
 pub(crate) fn kind(path: &Path) -> Result<Kind, Diagnostic> {
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    let zip = ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| damaged(path, &e))?;
-    let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
+    let names = Entries::names(path)?;
     let is = |tail: &str| names.iter().any(|n| n == tail || n.ends_with(&format!("/{tail}")));
     if is("archive_format") || is("serialized_exported_program.json") {
         return Ok(Kind::Program);
@@ -67,26 +54,27 @@ pub(crate) fn kind(path: &Path) -> Result<Kind, Diagnostic> {
 
 /// The tensors of a checkpoint in the ZIP form, PyTorch 1.6 and later.
 pub(crate) fn read(path: &Path) -> Result<NamedTensors, Diagnostic> {
-    let entries = Entries::open(path)?;
-    let pickled = entries.places.iter().find(|(name, _)| *name == "data.pkl" || name.ends_with("/data.pkl"));
-    let (name, &place) = pickled.ok_or_else(|| malformed(path, "the archive holds no data.pkl"))?;
+    let Entries { file, entries, .. } = Entries::open(path)?;
+    let pickled = entries.iter().find(|(name, _)| *name == "data.pkl" || name.ends_with("/data.pkl"));
+    let (name, pickled) = pickled.ok_or_else(|| malformed(path, "the archive holds no data.pkl"))?;
     let root = name.strip_suffix("data.pkl").expect("it was found by this end").to_string();
-    if let Some(order) = entries.places.get(&format!("{root}byteorder")) {
+    if let Some(order) = entries.get(&format!("{root}byteorder")) {
         let mut text = vec![0; order.size.min(16) as usize];
-        entries.file.read_at(order.start, &mut text).map_err(|e| unreadable(path, &e))?;
+        file.read_at(order.start, &mut text).map_err(|e| unreadable(path, &e))?;
         if text.trim_ascii() != b"little" {
             return Err(malformed(path, "it was written on a big-endian machine"));
         }
     }
-    let mut source = Window::new(entries.file.clone(), place.start, place.start + place.size);
+    let mut source = Window::new(file.clone(), pickled.start, pickled.start + pickled.size);
     let pickle = Pickle::read(&mut source).map_err(|why| malformed(path, why))?;
     let found = state::tensors(&pickle).map_err(|why| malformed(path, why))?;
     let places = |view: &View| {
         let entry = format!("{root}data/{}", view.storage.key);
-        let place = entries.places.get(&entry).ok_or_else(|| format!("the archive has no entry {entry}"))?;
-        Ok((*place, format!("{entry} {:08x} {}", place.crc, place.size)))
+        let found = entries.get(&entry).ok_or_else(|| format!("the archive has no entry {entry}"))?;
+        let place = Place { start: found.start, size: found.size };
+        Ok((place, format!("{entry} {:08x} {}", found.crc, found.size)))
     };
-    assemble(path, &entries.file, &pickle, found, places)
+    assemble(path, &file, &pickle, found, places)
 }
 
 /// The first bytes of a checkpoint in the stream form: a pickle of a magic number (torch/serialization.py).
@@ -127,7 +115,7 @@ pub(crate) fn read_stream(path: &Path) -> Result<NamedTensors, Diagnostic> {
         let (Some(size), Some(end)) = (size, end) else {
             return Err(malformed(path, format!("the storage {key} reaches beyond the end of the file")));
         };
-        places.insert(key.to_string(), Place { start: at + 8, size, crc: 0 });
+        places.insert(key.to_string(), Place { start: at + 8, size });
         at = end;
     }
     let found = state::tensors(&pickle).map_err(|why| malformed(path, why))?;
@@ -210,36 +198,6 @@ fn range(file: &Arc<File>, view: View, place: Place, known: &str) -> Result<Cons
     })))
 }
 
-impl Entries {
-    fn open(path: &Path) -> Result<Self, Diagnostic> {
-        let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-        let length = file.metadata().map_err(|e| unreadable(path, &e))?.len();
-        let mut zip = ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| damaged(path, &e))?;
-        let mut places = IndexMap::new();
-        for i in 0..zip.len() {
-            let (name, place) = locate(&mut zip, i, length).map_err(|why| malformed(path, why))?;
-            places.insert(name, place);
-        }
-        drop(zip);
-        Ok(Entries { file: Arc::new(file), places })
-    }
-}
-
-/// Finds entry `i`: its size is in the central directory, its place behind the local header.
-fn locate(zip: &mut ZipArchive<&File>, i: usize, length: u64) -> Result<(String, Place), String> {
-    let file = zip.by_index_raw(i).map_err(|e| format!("entry {i} of the archive cannot be found: {e}"))?;
-    let name = file.name().map_err(|e| format!("the name of entry {i} of the archive: {e}"))?.into_owned();
-    if file.compression() != CompressionMethod::Stored || file.encrypted() {
-        return Err(format!("entry {name} is compressed or encrypted, which PyTorch never does"));
-    }
-    let start = file.data_start().ok_or_else(|| format!("entry {name} has no local header"))?;
-    let size = file.size();
-    if start.checked_add(size).is_none_or(|end| end > length) {
-        return Err(format!("entry {name} reaches beyond the end of the file"));
-    }
-    Ok((name, Place { start, size, crc: file.crc32() }))
-}
-
 /// A stretch of a file that is read forward, a little at a time.
 struct Window {
     file: Arc<File>,
@@ -283,16 +241,4 @@ impl Source for Window {
         self.taken += count;
         Ok(part)
     }
-}
-
-fn damaged(path: &Path, error: &zip::result::ZipError) -> Diagnostic {
-    malformed(path, format!("the ZIP archive is damaged or ends too early: {error}"))
-}
-
-fn malformed(path: &Path, why: impl AsRef<str>) -> Diagnostic {
-    Diagnostic::new(MALFORMED_TENSORS, format!("{}: {}", path.display(), why.as_ref()))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    Diagnostic::new(UNREADABLE_TENSORS, format!("{}: {error}", path.display()))
 }

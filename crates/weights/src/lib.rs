@@ -2,14 +2,18 @@
 //!
 //! ```text
 //! checkpoint   what torch.save wrote: a ZIP archive, or a stream
+//!   entries    where the entries of a ZIP archive lie
 //!   pickle     its object, as inert data
 //!   state      the tensors in that object, by their paths
 //! safetensors  the other format of named tensors, read;  write: written in slabs
 //! compare      what differs between two sets, and what fits a model
+//! fill         an archive of torch.export with other weights
 //! ```
 
 mod checkpoint;
 mod compare;
+mod entries;
+mod fill;
 mod pickle;
 mod safetensors;
 mod slab;
@@ -24,6 +28,7 @@ use indexmap::IndexMap;
 use ir::{Constant, Diagnostic};
 
 pub use crate::compare::{Difference, Differences, fitted, under};
+pub use crate::fill::write_filled;
 pub use crate::safetensors::read_safetensors;
 pub use crate::write::write_safetensors;
 
@@ -57,6 +62,12 @@ ir::codes! {
     /// Every weight of the model must be in the file under its name in `state_dict`, with its dtype and shape, and
     /// nothing else may be there. A prefix such as `module.` is removed only where `--strip-prefix` says so.
     UNSUITABLE_WEIGHTS = "unsuitable-weights", Invalid;
+
+    /// A weight of an archive cannot be given other elements where it lies.
+    ///
+    /// It shares some of its elements with another weight, or they lie apart from each other. Export the model with
+    /// weights that are `contiguous()`, or convert with `--weights`, which leaves the archive as it is.
+    UNFILLABLE_WEIGHT = "unfillable-weight", Unsupported;
 }
 
 /// The diagnostic codes of this crate.
@@ -136,4 +147,12 @@ pub fn read(path: &Path) -> Result<NamedTensors, Diagnostic> {
             Err(Diagnostic::new(MALFORMED_TENSORS, message))
         }
     }
+}
+
+fn malformed(path: &Path, why: impl AsRef<str>) -> Diagnostic {
+    Diagnostic::new(MALFORMED_TENSORS, format!("{}: {}", path.display(), why.as_ref()))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(UNREADABLE_TENSORS, format!("{}: {error}", path.display()))
 }

@@ -59,7 +59,7 @@ pub fn read_safetensors(path: &Path) -> Result<IndexMap<String, Constant>, Diagn
             storage: storage.clone(),
             base: start + from,
             dtype,
-            strides: contiguous(&info.shape),
+            strides: packed(&info.shape),
             sizes: info.shape.clone(),
             fingerprint: format!("{}@{from}", path.display()),
         };
@@ -69,7 +69,7 @@ pub fn read_safetensors(path: &Path) -> Result<IndexMap<String, Constant>, Diagn
 }
 
 /// The strides of packed elements, in elements.
-fn contiguous(sizes: &[usize]) -> Vec<usize> {
+pub(crate) fn packed(sizes: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; sizes.len()];
     for axis in (0..sizes.len().saturating_sub(1)).rev() {
         strides[axis] = strides[axis + 1] * sizes[axis + 1];

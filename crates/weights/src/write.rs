@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic};
 use safetensors::Dtype;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::slab::slabs;
 use crate::{UNREADABLE_TENSORS, UNWRITABLE_TENSOR};
@@ -23,12 +24,7 @@ pub fn write_safetensors(
     let failed = |e: io::Error| {
         vec![Diagnostic::new(UNREADABLE_TENSORS, format!("{} cannot be written: {e}", path.display()))]
     };
-    let beside = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut named = tempfile::Builder::new();
-    named.prefix(".").suffix(".part");
-    #[cfg(unix)]
-    let named = named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask takes its part
-    let file = named.tempfile_in(beside).map_err(failed)?;
+    let file = beside(path).map_err(failed)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     out.write_all(&header).map_err(failed)?;
@@ -46,6 +42,16 @@ pub fn write_safetensors(
     let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(written)
+}
+
+/// A file beside `path`, to be renamed to it when it is whole.
+pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut named = tempfile::Builder::new();
+    named.prefix(".").suffix(".part");
+    #[cfg(unix)]
+    let named = named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask takes its part
+    named.tempfile_in(folder)
 }
 
 /// Tensors with their names.
