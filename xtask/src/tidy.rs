@@ -12,8 +12,8 @@ const LINES: usize = 700;
 /// Names that say nothing about what lives there.
 const BANNED: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
 
-/// Operators that no PyTorch program is read into: only a .tflite of another writer has them.
-const FOREIGN: &[&str] = &["squared_difference"];
+/// Operators that no PyTorch program is read into: only quantization or a .tflite of another writer has them.
+const FOREIGN: &[&str] = &["squared_difference", "quantize", "dequantize"];
 
 /// Runs every check and errs with everything that is found.
 pub(crate) fn run(_: &[String]) -> Result<(), String> {

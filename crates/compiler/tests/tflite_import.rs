@@ -47,6 +47,90 @@ fn write_and_read(graph: &Graph) -> Result<(Graph, File), Vec<Diagnostic>> {
     Ok((import(&file)?, file))
 }
 
+/// Integer weights of every form that kernels take: beside f32 operands, behind DEQUANTIZE, and as rows to look up. The
+/// scales along the axis are what they are per channel.
+const QUANTIZED: &str = "
+graph @main(%x: f32[1,6,6,8], %i: i32[3]) -> f32[36,3], f32[1,6,6,8], f32[3,6], f32[2,2] {
+  %w = constant seed 1 : f32[4,3,3,8]
+  %q = quantize(%w) {dtype=i8, scales=[0.01,0.02,0.03,0.04], zero_points=[0,0,0,0], axis=0} : i8[4,3,3,8]{scales=[0.01,0.02,0.03,0.04], zero_points=[0,0,0,0], axis=0} @0
+  %c = conv2d(%x, %q) {stride=[1,1], dilation=[1,1], padding=[[1,1],[1,1]], groups=1, layout=nhwc, activation=relu} : f32[1,6,6,4] @0
+  %f = reshape(%c) {sizes=[36,4]} : f32[36,4] @0
+  %m = constant seed 2 : f32[3,4]
+  %h = quantize(%m) {dtype=i4, scales=[0.2,0.1,0.3], zero_points=[0,0,0], axis=0} : i4[3,4]{scales=[0.2,0.1,0.3], zero_points=[0,0,0], axis=0} @0
+  %l = fully_connected(%f, %h) {activation=none} : f32[36,3] @0
+  %v = constant seed 3 : f32[1,3,3,8]
+  %k = quantize(%v) {dtype=i8, scales=[0.01], zero_points=[0], axis=0} : i8[1,3,3,8]{scales=[0.01], zero_points=[0], axis=0} @1
+  %d = dequantize(%k) : f32[1,3,3,8] @1
+  %e = depthwise_conv2d(%x, %d) {stride=[1,1], dilation=[1,1], padding=[[1,1],[1,1]], layout=nhwc, activation=none} : f32[1,6,6,8] @1
+  %t = constant seed 4 : f32[5,6]
+  %r = quantize(%t) {dtype=i4, scales=[0.2,0.1,0.3,0.1,0.15], zero_points=[0,0,0,0,0], axis=0} : i4[5,6]{scales=[0.2,0.1,0.3,0.1,0.15], zero_points=[0,0,0,0,0], axis=0} @1
+  %y = embedding(%r, %i) : f32[3,6] @1
+  %o = constant [0.5,70000.0,0.1,-3.0] : f32[2,2]
+  %p = cast(%o) {dtype=f16} : f16[2,2] @1
+  %z = dequantize(%p) : f32[2,2] @1
+  return %l, %e, %y, %z
+}
+@0 = net.py:7 in Net.forward, module conv, aten.conv2d.default \"conv\"
+@1 = net.py:9 in Net.forward, aten.add.Tensor \"add\"
+";
+
+#[test]
+fn quantized_weights_are_written_and_read_back() {
+    let graph = parse(QUANTIZED);
+    ir::validate(&graph, ir::Stage::Legal).unwrap();
+    let (back, file) = write_and_read(&graph).unwrap();
+    let x: Vec<f32> = (0..288).map(|i| ((i * 37 % 29) as f32 - 14.0) / 9.0).collect();
+    let inputs = [Tensor::new(&[1, 6, 6, 8], &x), Tensor::new(&[3], &[4i32, 0, 2])];
+    let outputs = run(&back, &inputs).unwrap();
+    assert_eq!(outputs, run(&graph, &inputs).unwrap());
+    assert_eq!(outputs[3].to_f64s()[1], f64::INFINITY, "an f16 has no 70000");
+
+    let main = &file.model.subgraphs[0];
+    let found: Vec<(String, u32)> = main.operators.iter().map(|o| (o.name(), o.version)).collect();
+    let known = |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, version)| *version);
+    assert_eq!(known("CONV_2D"), Some(5), "hybrid, one scale per channel");
+    assert_eq!(known("FULLY_CONNECTED"), Some(10), "hybrid, of i4");
+    assert_eq!(known("DEPTHWISE_CONV_2D"), Some(1), "its weight is dequantized");
+    assert_eq!(known("EMBEDDING_LOOKUP"), Some(4));
+    assert_eq!(found.iter().filter(|(n, _)| n == "DEQUANTIZE").map(|(_, v)| *v).collect::<Vec<_>>(), [2, 3]);
+    // Half bytes take half a byte, and integers are kept, not the reals that they were made from.
+    let bytes =
+        |name: &str| main.tensors.iter().find(|t| t.name == name).map(|t| file.model.buffers[t.buffer].bytes);
+    assert_eq!([bytes("w"), bytes("m"), bytes("t"), bytes("o")], [Some(288), Some(6), Some(15), Some(8)]);
+}
+
+#[test]
+fn pairs_of_dtypes_without_a_kernel_are_refused() {
+    let page = |weight: &str, line: &str| {
+        format!(
+            "graph @main(%x: f32[2,4,4]) -> f32[2,4,4] {{\n%w = constant seed 1 : {weight}\n{line} : f32[2,4,4]\nreturn %y\n}}"
+        )
+    };
+    let per_tensor = "i8[2,4,4]{scales=[0.1], zero_points=[0], axis=0}";
+    let right = "%y = batch_matmul(%x, %w) {transpose_a=false, transpose_b=false}";
+    ir::validate(&parse(&page(per_tensor, right)), ir::Stage::Legal).unwrap();
+    let columns = "i8[2,4,4]{scales=[0.1,0.2,0.3,0.4], zero_points=[0,0,0,0], axis=2}";
+    ir::validate(&parse(&page(columns, right)), ir::Stage::Legal).unwrap();
+    let refused = [
+        (
+            per_tensor,
+            "%y = batch_matmul(%w, %x) {transpose_a=false, transpose_b=false}",
+            "only the right operand",
+        ),
+        ("i4[2,4,4]{scales=[0.1], zero_points=[0], axis=0}", right, "no kernel for a weight of i4"),
+        (
+            "i8[2,4,4]{scales=[0.1,0.2,0.3,0.4], zero_points=[0,0,0,0], axis=1}",
+            right,
+            "its scales run along axis 1, not 2",
+        ),
+        ("i8[2,4,4]{scales=[0.1], zero_points=[3], axis=0}", right, "its zero points are not 0"),
+    ];
+    for (weight, line, why) in refused {
+        let found = ir::validate(&parse(&page(weight, line)), ir::Stage::Legal).unwrap_err();
+        assert!(found[0].message.contains(why), "{}", found[0].message);
+    }
+}
+
 #[test]
 fn a_graph_that_is_written_and_read_back_computes_the_same() {
     let graph = parse(NET);

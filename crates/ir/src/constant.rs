@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::region::Region;
 use crate::tensor::Tensor;
-use crate::types::{DType, TensorType};
+use crate::types::{DType, QuantParams, TensorType};
 
 /// Something whose bytes can be read at any offset, such as an open archive.
 pub trait Storage: Send + Sync {
@@ -36,6 +36,8 @@ pub struct FileRange {
     pub sizes: Vec<usize>,
     /// Steps along each axis, in elements; 0 repeats.
     pub strides: Vec<usize>,
+    /// How its integers stand for real numbers, where they do.
+    pub quant: Option<Arc<QuantParams>>,
     /// What tells equal contents apart: the entry's name and checksum, offset, strides.
     pub fingerprint: String,
 }
@@ -68,7 +70,22 @@ impl Constant {
 
     /// The type of this constant as a value.
     pub fn ty(&self) -> TensorType {
-        TensorType::new(self.dtype(), self.sizes())
+        let quant = match self {
+            Constant::Inline(t) => t.quant(),
+            Constant::Range(r) => r.quant.as_deref(),
+        };
+        TensorType { quant: quant.cloned(), ..TensorType::new(self.dtype(), self.sizes()) }
+    }
+
+    /// The same elements as `quant` says that they stand for real numbers.
+    pub fn quantized(self, quant: QuantParams) -> Self {
+        match self {
+            Constant::Inline(tensor) => Arc::unwrap_or_clone(tensor).quantized(quant).into(),
+            Constant::Range(range) => {
+                let quant = Some(Arc::new(quant));
+                Constant::Range(Arc::new(FileRange { quant, ..Arc::unwrap_or_clone(range) }))
+            }
+        }
     }
 
     /// The number of bytes it has, packed.
@@ -93,7 +110,10 @@ impl Constant {
     pub fn read_region(&self, region: &Region) -> io::Result<Tensor> {
         match self {
             Constant::Inline(t) => Ok(t.crop(region)),
-            Constant::Range(r) => r.read_region(region),
+            Constant::Range(r) => match (r.read_region(region)?, &r.quant) {
+                (tensor, Some(quant)) => Ok(tensor.quantized(quant.within(region))),
+                (tensor, None) => Ok(tensor),
+            },
         }
     }
 
@@ -102,7 +122,7 @@ impl Constant {
     pub fn fingerprint(&self) -> String {
         let digest = match self {
             Constant::Inline(t) => {
-                Sha256::new().chain_update(t.ty().to_string()).chain_update(t.bytes()).finalize()
+                Sha256::new().chain_update(format!("{:#}", t.ty())).chain_update(t.bytes()).finalize()
             }
             Constant::Range(r) => Sha256::digest(r.fingerprint.as_bytes()),
         };
@@ -118,6 +138,7 @@ impl Constant {
                     && a.sizes == b.sizes
                     && a.strides == b.strides
                     && a.dtype == b.dtype
+                    && a.quant == b.quant
             }
             _ => false,
         }
@@ -266,6 +287,7 @@ mod tests {
             dtype: DType::I32,
             sizes: sizes.to_vec(),
             strides: strides.to_vec(),
+            quant: None,
             fingerprint: String::new(),
         }))
     }

@@ -292,12 +292,13 @@ impl<O: Operator> Graph<O> {
         }
     }
 
-    /// For each value, by index: does it depend on no input of the graph?
+    /// For each value, by index: does it depend on no input of the graph, nor on an operator that runs at run time
+    /// whatever it reads?
     pub fn constness(&self) -> Vec<bool> {
         let mut constant: Vec<bool> =
             self.values.iter().map(|v| matches!(v.definition, Definition::Constant(_))).collect();
         for (_, node) in self.nodes() {
-            let all = node.inputs.iter().all(|i| constant[i.index()]);
+            let all = !node.op.at_run_time() && node.inputs.iter().all(|i| constant[i.index()]);
             for output in &node.outputs {
                 constant[output.index()] = all;
             }
@@ -305,7 +306,7 @@ impl<O: Operator> Graph<O> {
         constant
     }
 
-    /// Does this value depend on no input of the graph?
+    /// Is this value constant, as [`Graph::constness`] says?
     pub fn is_constant(&self, id: ValueId) -> bool {
         let mut stack = vec![id];
         let mut seen = IndexSet::new();
@@ -316,6 +317,7 @@ impl<O: Operator> Graph<O> {
             match &self.value(id).definition {
                 Definition::Input(_) => return false,
                 Definition::Constant(_) => {}
+                Definition::Output(node, _) if self.node(*node).op.at_run_time() => return false,
                 Definition::Output(node, _) => stack.extend(&self.node(*node).inputs),
             }
         }

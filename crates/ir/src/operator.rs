@@ -30,6 +30,12 @@ pub trait Operator: Clone + PartialEq + fmt::Debug + Send + Sync + Sized + 'stat
 
     /// Can the target run it on these types? Errs with the limit that it meets.
     fn legal(&self, inputs: &[&TensorType], outputs: &[&TensorType]) -> Result<(), Mismatch>;
+
+    /// Does it run on the target even where all that it reads is constant? Its result is then no constant: a weight
+    /// that is stored in fewer bits is widened when the model is loaded.
+    fn at_run_time(&self) -> bool {
+        false
+    }
 }
 
 /// The value of one attribute in the text form.

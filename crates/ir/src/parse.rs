@@ -12,7 +12,7 @@ use crate::graph::{Graph, ValueId};
 use crate::operator::{Attribute, Attributes, Operator};
 use crate::origin::{Frame, Leaf, Origin, OriginId, Origins};
 use crate::tensor::Tensor;
-use crate::types::{DType, Shape, TensorType};
+use crate::types::{DType, QuantParams, Shape, TensorType};
 
 /// Where a text is not a graph, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +168,8 @@ impl<O: Operator> Reader<'_, O> {
         if at.eat("seed") {
             let seed = at.number()?;
             at.expect(":")?;
-            return Ok(seeded(seed as u64, &at.ty()?)?.into());
+            let ty = at.ty()?;
+            return Ok(quantized(seeded(seed as u64, &ty)?, ty).into());
         }
         let Attribute::List(items) = at.attribute()? else { return Err("a constant is a list".into()) };
         at.expect(":")?;
@@ -187,12 +188,19 @@ impl<O: Operator> Reader<'_, O> {
             Attribute::Int(n) => Ok(*n as f64),
             other => Err(format!("{other} is no number")),
         };
-        let tensor = if ty.dtype.is_float() {
+        let tensor: Tensor = if ty.dtype.is_float() {
             Tensor::from_f64s(ty.dtype, &sizes, items.iter().map(real).collect::<Result<Vec<_>>>()?)
         } else {
             Tensor::from_i64s(ty.dtype, &sizes, items.iter().map(integer).collect::<Result<Vec<_>>>()?)
         };
-        Ok(tensor.into())
+        Ok(quantized(tensor, ty).into())
+    }
+}
+
+fn quantized(tensor: Tensor, ty: TensorType) -> Tensor {
+    match ty.quant {
+        Some(quant) => tensor.quantized(quant),
+        None => tensor,
     }
 }
 
@@ -327,7 +335,18 @@ impl Cursor<'_> {
         for part in split_outside_parentheses(inner) {
             shape.0.push(part.trim().parse().map_err(|e| format!("'{part}' is no size: {e}"))?);
         }
-        Ok(TensorType { dtype, shape, quant: None })
+        // Nothing but how it is quantized follows a type in braces.
+        let parameters = self.attributes()?;
+        let quant = (!parameters.0.is_empty()).then(|| {
+            let (scales, zero_points) = (parameters.field("scales")?, parameters.field("zero_points")?);
+            Ok::<_, String>(QuantParams { scales, zero_points, axis: parameters.field("axis")? })
+        });
+        let quant = quant.transpose()?;
+        let sizes = shape.known().unwrap_or_default();
+        match quant.as_ref().is_none_or(|quant| quant.fits(&sizes)) {
+            true => Ok(TensorType { dtype, shape, quant }),
+            false => Err(format!("{sizes:?} elements are not quantized so")),
+        }
     }
 
     fn until(&mut self, close: char) -> Result<&str> {

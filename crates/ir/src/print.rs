@@ -27,9 +27,9 @@ pub fn print<O: Operator>(graph: &Graph<O>) -> String {
     let mut out = String::new();
     let name = |v: ValueId| format!("%{}", graph.value(v).name);
     let names = |vs: &[ValueId]| vs.iter().map(|&v| name(v)).collect::<Vec<_>>().join(", ");
-    let typed = |v: &ValueId| format!("{}: {}", name(*v), graph.ty(*v));
+    let typed = |v: &ValueId| format!("{}: {:#}", name(*v), graph.ty(*v));
     let inputs: Vec<String> = graph.inputs().iter().map(typed).collect();
-    let results: Vec<String> = graph.outputs().iter().map(|&v| graph.ty(v).to_string()).collect();
+    let results: Vec<String> = graph.outputs().iter().map(|&v| format!("{:#}", graph.ty(v))).collect();
     let _ = writeln!(out, "graph @{}({}) -> {} {{", graph.name, inputs.join(", "), results.join(", "));
 
     // A constant stands before its first reader.
@@ -40,7 +40,7 @@ pub fn print<O: Operator>(graph: &Graph<O>) -> String {
             if let Some(constant) = graph.constant(v)
                 && shown.insert(v)
             {
-                let _ = writeln!(out, "  {} = constant {} : {}", name(v), contents(constant), graph.ty(v));
+                let _ = writeln!(out, "  {} = constant {} : {:#}", name(v), contents(constant), graph.ty(v));
             }
         }
     };
@@ -49,7 +49,7 @@ pub fn print<O: Operator>(graph: &Graph<O>) -> String {
         origins.insert(node.origin);
         let attributes = node.op.attributes();
         let braces = if attributes.0.is_empty() { String::new() } else { format!(" {attributes}") };
-        let types: Vec<String> = node.outputs.iter().map(|&v| graph.ty(v).to_string()).collect();
+        let types: Vec<String> = node.outputs.iter().map(|&v| format!("{:#}", graph.ty(v))).collect();
         let _ = writeln!(
             out,
             "  {} = {}({}){braces} : {}  {}",
@@ -91,7 +91,7 @@ fn contents(constant: &Constant) -> String {
     let dtype = tensor.dtype();
     let list: Vec<Attribute> = if dtype == crate::DType::Bool {
         tensor.to_bools().into_iter().map(Attribute::Bool).collect()
-    } else if dtype.is_int() && dtype != crate::DType::I4 {
+    } else if dtype.is_int() {
         tensor.to_i64s().into_iter().map(Attribute::Int).collect()
     } else if matches!(dtype, crate::DType::F16 | crate::DType::Bf16 | crate::DType::F32 | crate::DType::F64)
     {

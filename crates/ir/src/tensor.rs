@@ -1,9 +1,11 @@
 //! A tensor whose elements are in memory: contiguous, row-major, little-endian.
 
+use std::sync::Arc;
+
 use half::{bf16, f16};
 
 use crate::region::Region;
-use crate::types::{DType, TensorType};
+use crate::types::{DType, QuantParams, TensorType};
 
 /// A Rust type that is the element of some [`DType`].
 pub trait Element: bytemuck::Pod {
@@ -25,13 +27,14 @@ pub struct Tensor {
     dtype: DType,
     sizes: Vec<usize>,
     words: Vec<u64>,
+    quant: Option<Arc<QuantParams>>,
 }
 
 impl Tensor {
     /// All elements zero.
     pub fn zeros(dtype: DType, sizes: &[usize]) -> Self {
         let bytes = dtype.bytes(sizes.iter().product());
-        Tensor { dtype, sizes: sizes.to_vec(), words: vec![0; bytes.div_ceil(8)] }
+        Tensor { dtype, sizes: sizes.to_vec(), words: vec![0; bytes.div_ceil(8)], quant: None }
     }
 
     /// From packed little-endian bytes. `None` where their number does not fit the sizes.
@@ -101,6 +104,12 @@ impl Tensor {
             };
         }
         match dtype {
+            DType::I4 => {
+                let (count, bytes) = (tensor.count(), tensor.bytes_mut());
+                for (at, value) in (0..count).zip(values) {
+                    bytes[at / 2] |= (value as u8 & 0xf) << (at % 2 * 4);
+                }
+            }
             DType::I8 => fill!(i8),
             DType::I16 => fill!(i16),
             DType::I32 => fill!(i32),
@@ -143,7 +152,48 @@ impl Tensor {
 
     /// The type of this tensor as a value.
     pub fn ty(&self) -> TensorType {
-        TensorType::new(self.dtype, &self.sizes)
+        TensorType { quant: self.quant().cloned(), ..TensorType::new(self.dtype, &self.sizes) }
+    }
+
+    /// How its integers stand for real numbers, where they do.
+    pub fn quant(&self) -> Option<&QuantParams> {
+        self.quant.as_deref()
+    }
+
+    /// The same elements as `quant` says that they stand for real numbers.
+    pub fn quantized(mut self, quant: QuantParams) -> Self {
+        self.quant = Some(Arc::new(quant));
+        self
+    }
+
+    /// The real numbers that quantized integers stand for, in f32: `scale · (q − zero_point)`, as LiteRT's DEQUANTIZE
+    /// computes them. `None` where nothing says what they stand for.
+    pub fn dequantized(&self) -> Option<Tensor> {
+        let quant = self.quant()?;
+        let integers = self.to_i64s();
+        let mut out = Tensor::zeros(DType::F32, &self.sizes);
+        let reals = out.as_mut_slice::<f32>();
+        quant.for_each_run(&self.sizes, |scale, zero, elements| {
+            for (slot, q) in reals[elements.clone()].iter_mut().zip(&integers[elements]) {
+                *slot = scale * (q - zero) as f32;
+            }
+        });
+        Some(out)
+    }
+
+    /// Integers nearest to real numbers, ties to even, that stand for them as `quant` says:
+    /// `clamp(round(x / scale) + zero_point)` in f32, as LiteRT's QUANTIZE computes them. NaN becomes the zero point.
+    pub fn from_reals(dtype: DType, sizes: &[usize], reals: &[f32], quant: QuantParams) -> Self {
+        let (least, most) = dtype.int_range().expect("quantized elements are integers");
+        let mut integers = vec![0i64; reals.len()];
+        quant.for_each_run(sizes, |scale, zero, elements| {
+            for (slot, &x) in integers[elements.clone()].iter_mut().zip(&reals[elements]) {
+                *slot = ((x / scale).round_ties_even() as i64)
+                    .saturating_add(zero)
+                    .clamp(least as i64, most as i64);
+            }
+        });
+        Tensor::from_i64s(dtype, sizes, integers).quantized(quant)
     }
 
     /// The packed bytes.
@@ -195,6 +245,11 @@ impl Tensor {
             };
         }
         match self.dtype {
+            // The lower half of a byte comes first; its sign is that of its uppermost bit.
+            DType::I4 => {
+                let half = |at: usize| (self.bytes()[at / 2] >> (at % 2 * 4)) & 0xf;
+                (0..self.count()).map(|at| i64::from((half(at) << 4) as i8 >> 4)).collect()
+            }
             DType::I8 => read!(i8),
             DType::I16 => read!(i16),
             DType::I32 => read!(i32),
@@ -226,11 +281,26 @@ impl Tensor {
         self
     }
 
-    /// The elements inside `region`, for element types of whole bytes.
+    /// The elements inside `region`.
     pub fn crop(&self, region: &Region) -> Self {
         if region.is_whole(&self.sizes) {
             return self.clone();
         }
+        let cropped = if self.dtype.bits() < 8 { self.crop_packed(region) } else { self.crop_bytes(region) };
+        match self.quant() {
+            Some(quant) => cropped.quantized(quant.within(region)),
+            None => cropped,
+        }
+    }
+
+    /// Elements smaller than a byte.
+    fn crop_packed(&self, region: &Region) -> Self {
+        let (from, mut integers) = (self.to_i64s(), Vec::with_capacity(region.count()));
+        region.for_each_run(&self.sizes, |start, len| integers.extend_from_slice(&from[start..start + len]));
+        Tensor::from_i64s(self.dtype, &region.sizes, integers)
+    }
+
+    fn crop_bytes(&self, region: &Region) -> Self {
         let width = self.dtype.bits() / 8;
         let mut out = Tensor::zeros(self.dtype, &region.sizes);
         let from = self.bytes();
@@ -267,6 +337,35 @@ mod tests {
         let t = Tensor::new(&[3, 4], &(0..12).collect::<Vec<i32>>());
         let r = Region { start: vec![1, 1], sizes: vec![2, 2] };
         assert_eq!(t.crop(&r).as_slice::<i32>(), [5, 6, 9, 10]);
+    }
+
+    #[test]
+    fn half_bytes_are_packed_the_lower_first() {
+        let t = Tensor::from_i64s(DType::I4, &[3, 3], [1, -2, 3, -4, 5, -6, 7, -8, 0]);
+        assert_eq!(t.bytes(), [0xe1, 0xc3, 0xa5, 0x87, 0x00]);
+        assert_eq!(t.to_i64s(), [1, -2, 3, -4, 5, -6, 7, -8, 0]);
+        let r = Region { start: vec![1, 1], sizes: vec![2, 2] };
+        assert_eq!(t.crop(&r).to_i64s(), [5, -6, -8, 0]);
+    }
+
+    /// `torch.quantize_per_channel` of the same numbers, and its `dequantize()`.
+    #[test]
+    fn reals_round_to_the_nearest_integer_of_their_channel() {
+        let reals = [0.3f32, -0.7, 1.25, 5.0, -5.0, 2.5];
+        let quant = QuantParams { scales: vec![0.5, 2.0], zero_points: vec![0, 3], axis: 0 };
+        let t = Tensor::from_reals(DType::I8, &[2, 3], &reals, quant.clone());
+        assert_eq!(t.to_i64s(), [1, -1, 2, 5, 1, 4]);
+        assert_eq!(t.dequantized().unwrap().as_slice::<f32>(), [0.5, -0.5, 1.0, 4.0, -4.0, 2.0]);
+        let by_column = QuantParams { scales: vec![0.5, 2.0, 1.0], zero_points: vec![0; 3], axis: 1 };
+        let t = Tensor::from_reals(DType::I4, &[2, 3], &reals, by_column.clone());
+        assert_eq!(
+            t.to_i64s(),
+            [1, 0, 1, 7, -2, 2],
+            "0.3/0.5, −0.7/2, 1.25/1, 10 clamped, −2.5 to even, 2.5 to even"
+        );
+        let r = Region { start: vec![0, 1], sizes: vec![2, 2] };
+        assert_eq!(t.crop(&r).quant().unwrap().scales, [2.0, 1.0]);
+        assert_eq!(t.ty().quant, Some(by_column));
     }
 
     #[test]

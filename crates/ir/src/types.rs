@@ -1,10 +1,12 @@
 //! What a value is: its element type, its shape, and how its integers stand for real numbers.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use crate::dim::Dim;
 use crate::operator::Mismatch;
+use crate::region::Region;
 
 macro_rules! dtypes {
     ($($(#[$doc:meta])* $variant:ident $name:literal $bits:literal;)*) => {
@@ -162,6 +164,52 @@ pub struct QuantParams {
     pub axis: usize,
 }
 
+impl QuantParams {
+    /// One scale for all elements.
+    pub fn per_tensor(scale: f32, zero_point: i64) -> Self {
+        QuantParams { scales: vec![scale], zero_points: vec![zero_point], axis: 0 }
+    }
+
+    /// A scale for each index of `axis`, and 0 for 0.
+    pub fn symmetric(scales: Vec<f32>, axis: usize) -> Self {
+        QuantParams { zero_points: vec![0; scales.len()], scales, axis }
+    }
+
+    /// Does it fit a tensor of these sizes: a scale for all, or one for each index of an axis?
+    pub fn fits(&self, sizes: &[usize]) -> bool {
+        let count = self.scales.len();
+        let per_index = sizes.get(self.axis) == Some(&count);
+        self.zero_points.len() == count && (count == 1 || per_index)
+    }
+
+    /// Those of the elements inside `region`.
+    pub fn within(&self, region: &Region) -> Self {
+        if self.scales.len() == 1 {
+            return self.clone();
+        }
+        let indices = region.start[self.axis]..region.start[self.axis] + region.sizes[self.axis];
+        QuantParams {
+            scales: self.scales[indices.clone()].to_vec(),
+            zero_points: self.zero_points[indices].to_vec(),
+            axis: self.axis,
+        }
+    }
+
+    /// Calls `run(scale, zero_point, elements)` for each stretch of a tensor of these sizes that is scaled alike, in
+    /// row-major order.
+    pub fn for_each_run(&self, sizes: &[usize], mut run: impl FnMut(f32, i64, Range<usize>)) {
+        let count: usize = sizes.iter().product();
+        if self.scales.len() == 1 {
+            return run(self.scales[0], self.zero_points[0], 0..count);
+        }
+        let inner: usize = sizes[self.axis + 1..].iter().product();
+        for (at, first) in (0..count).step_by(inner.max(1)).enumerate() {
+            let index = at % sizes[self.axis];
+            run(self.scales[index], self.zero_points[index], first..first + inner);
+        }
+    }
+}
+
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorType {
@@ -216,10 +264,20 @@ impl TensorType {
 }
 
 impl fmt::Display for TensorType {
+    /// `f32[2,3]`; quantized with one scale, `i8[2,3]{scale=0.5}`, with several `i8[2,3]{2 scales}`. The text form of a
+    /// graph says them all: `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes: Vec<String> = self.shape.0.iter().map(Dim::to_string).collect();
         write!(f, "{}[{}]", self.dtype, sizes.join(","))?;
-        let Some(q) = &self.quant else { return Ok(()) };
-        write!(f, "{{scales={:?}, zero_points={:?}, axis={}}}", q.scales, q.zero_points, q.axis)
+        match &self.quant {
+            None => Ok(()),
+            Some(q) if f.alternate() => {
+                write!(f, "{{scales={:?}, zero_points={:?}, axis={}}}", q.scales, q.zero_points, q.axis)
+            }
+            Some(q) => match q.scales[..] {
+                [scale] => write!(f, "{{scale={scale:?}}}"),
+                _ => write!(f, "{{{} scales}}", q.scales.len()),
+            },
+        }
     }
 }

@@ -189,6 +189,7 @@ fn range(file: &Arc<File>, view: View, place: Place, known: &str) -> Result<Cons
         return Err(outside());
     }
     Ok(Constant::Range(Arc::new(FileRange {
+        quant: None,
         storage: file.clone(),
         base: place.start + (offset * width) as u64,
         dtype,

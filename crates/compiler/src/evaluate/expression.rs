@@ -54,15 +54,30 @@ impl<'g> Expressions<'g> {
         {
             return self.copy(value, range, bytes, sink);
         }
-        let Some(axis) = sizes.iter().position(|&n| n > 1) else { return sink(self.tensor(value)?.bytes()) };
-        let row = (bytes / sizes[axis]).max(1);
+        self.slabs(value, &mut |_, slab| sink(slab.bytes()))
+    }
+
+    /// The elements of a constant value, slab by slab, in order, each with its place. `sink` may err, which ends it.
+    pub fn slabs<E: From<Diagnostic>>(
+        &self,
+        value: ValueId,
+        sink: &mut dyn FnMut(&Region, &Tensor) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sizes = self.sizes(value)?;
+        let whole = Region::whole(&sizes);
+        let Some(axis) = sizes.iter().position(|&n| n > 1) else {
+            return sink(&whole, &self.region(value, &whole)?);
+        };
+        let ty = self.graph.ty(value);
+        let row = (ty.dtype.bytes(sizes.iter().product()) / sizes[axis]).max(1);
         let slab = if self.by_rows(value) { NARROW } else { WIDE };
-        let step = (slab / row).max(1);
+        // Two rows of half bytes end with a whole one.
+        let step = (slab / row).max(1).next_multiple_of(8usize.div_ceil(ty.dtype.bits()));
         for first in (0..sizes[axis]).step_by(step) {
-            let mut region = Region::whole(&sizes);
+            let mut region = whole.clone();
             region.start[axis] = first;
             region.sizes[axis] = step.min(sizes[axis] - first);
-            sink(self.region(value, &region)?.bytes())?;
+            sink(&region, &self.region(value, &region)?)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use ir::{DType, Mismatch, Tensor, TensorType};
 
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
+use super::quantized::Hybrid;
 use super::{Order, arity, attributes, broadcast};
 use crate::dialect::tfl;
 use crate::dialect::tfl::{Builtin, Illegal, batch_mat_mul_options as options};
@@ -86,6 +87,11 @@ impl BatchMatmul {
     }
 }
 
+/// The dtype that elements are multiplied in: integers that stand for real numbers as these.
+fn real(dtype: DType, quantized: bool) -> DType {
+    if quantized { DType::F32 } else { dtype }
+}
+
 /// The matrix of these rows and columns with its axes swapped.
 fn transposed<T: Copy>(matrix: &[T], rows: usize, columns: usize) -> Vec<T> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| matrix[r * columns + c])).collect()
@@ -99,15 +105,16 @@ impl Definition for BatchMatmul {
     fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, Mismatch> {
         let [a, b] = arity(inputs)?;
         let Extent { mut batch, matrix: [m, n, _] } = self.extent(&a.sizes()?, &b.sizes()?)?;
-        if a.dtype != b.dtype && b.quant.is_none() {
+        let (one, other) = (real(a.dtype, a.quant.is_some()), real(b.dtype, b.quant.is_some()));
+        if one != other {
             return Err(Mismatch(format!("multiplies {a} and {b}")));
         }
         batch.extend([m, n]);
-        Ok(vec![TensorType::new(a.dtype, &batch)])
+        Ok(vec![TensorType::new(one, &batch)])
     }
 
     fn evaluate(&self, inputs: &[&Tensor]) -> Option<Vec<Tensor>> {
-        let dtype = inputs[0].dtype();
+        let dtype = real(inputs[0].dtype(), inputs[0].quant().is_some());
         let extent = self.extent(inputs[0].sizes(), inputs[1].sizes()).ok()?;
         let (a, b) = (matrix::widened(inputs[0])?, matrix::widened(inputs[1])?);
         let mut sizes = extent.batch.clone();
@@ -132,10 +139,17 @@ impl Definition for BatchMatmul {
     }
 
     fn to_tfl(&self, inputs: &[&TensorType]) -> Result<tfl::Call, Illegal> {
+        let (a, b) = (inputs[0], inputs[1]);
+        if a.quant.is_some() {
+            return Err(Illegal(format!(
+                "BATCH_MATMUL has no kernel for {a} times {b}: of constant integers, only the right operand may be"
+            )));
+        }
+        // The columns of the right operand have a scale each.
+        let axis = b.rank().saturating_sub(if self.transpose_b { 2 } else { 1 });
+        let weights = &[DType::I8];
+        Hybrid { builtin: Builtin::BATCH_MATMUL, weights, axis, per_tensor: true }.admit(a, b)?;
         for ty in inputs {
-            if ty.dtype != DType::F32 && ty.quant.is_none() {
-                return Err(Illegal(format!("BATCH_MATMUL has no kernel for {}", ty.dtype)));
-            }
             // Measured on LiteRT 2.3.0: right for 2 to 5 axes, with broadcasting.
             if ty.rank() > 5 {
                 return Err(Illegal(format!("BATCH_MATMUL takes at most 5 axes, not {}", ty.rank())));

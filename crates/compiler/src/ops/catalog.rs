@@ -44,6 +44,9 @@ macro_rules! operators {
             fn legal(&self, inputs: &[&TensorType], _outputs: &[&TensorType]) -> Result<(), Mismatch> {
                 self.to_tfl(inputs).map(|_| ()).map_err(|why| Mismatch(why.0))
             }
+            fn at_run_time(&self) -> bool {
+                match self { $(Op::$operator(_) => <$operator as Definition>::AT_RUN_TIME),* }
+            }
         }
 
         impl Op {
@@ -124,6 +127,7 @@ operators! {
     cumsum::Cumsum,
     depth_to_space::DepthToSpace,
     depthwise_conv2d::DepthwiseConv2d,
+    dequantize::Dequantize,
     elu::Elu,
     embedding::Embedding,
     flip::Flip,
@@ -139,6 +143,7 @@ operators! {
     pad::Pad,
     pool2d::Pool2d,
     prelu::Prelu,
+    quantize::Quantize,
     reduce::Reduce,
     reshape::Reshape,
     resize::Resize,

@@ -5,6 +5,7 @@ use ir::{DType, Mismatch, Tensor, TensorType};
 use super::convolve::Geometry;
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
+use super::quantized::Hybrid;
 use super::spatial::{Activation, Layout, Padding, Window};
 use super::{Order, attributes};
 use crate::dialect::tfl;
@@ -72,6 +73,9 @@ impl Conv2d {
 /// The most zeros that are made for a bias that is left out.
 const MOST: usize = 1 << 24;
 
+const HYBRID: Hybrid =
+    Hybrid { builtin: Builtin::CONV_2D, weights: &[DType::I8, DType::I4], axis: 0, per_tensor: true };
+
 impl Definition for Conv2d {
     const NAMES: &'static [&'static str] = &["conv2d"];
     const TFL: &'static [Builtin] = &[Builtin::CONV_2D];
@@ -128,9 +132,7 @@ impl Definition for Conv2d {
         if self.layout != Layout::Nhwc {
             return Err(Illegal::new("CONV_2D takes images with their channels last"));
         }
-        if inputs[0].dtype != DType::F32 && inputs[0].quant.is_none() {
-            return Err(Illegal(format!("CONV_2D has no kernel for {}", inputs[0].dtype)));
-        }
+        HYBRID.admit(inputs[0], inputs[1])?;
         let geometry = self.geometry(&inputs[0].sizes()?, &inputs[1].sizes()?)?;
         if self.groups > 1 && self.groups == geometry.channels {
             return Err(Illegal(format!(

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
+use super::quantized::Hybrid;
 use super::spatial::{Activation, Layout};
 use super::{Order, attributes, convolve};
 use crate::dialect::tfl;
@@ -143,6 +144,9 @@ impl ConvTranspose2d {
     }
 }
 
+const HYBRID: Hybrid =
+    Hybrid { builtin: Builtin::TRANSPOSE_CONV, weights: &[DType::I8], axis: 0, per_tensor: true };
+
 impl Definition for ConvTranspose2d {
     const NAMES: &'static [&'static str] = &["conv_transpose2d"];
     const TFL: &'static [Builtin] = &[Builtin::TRANSPOSE_CONV];
@@ -199,9 +203,7 @@ impl Definition for ConvTranspose2d {
         if self.layout != Layout::Nhwc {
             return Err(Illegal::new("TRANSPOSE_CONV takes images with their channels last"));
         }
-        if inputs[0].dtype != DType::F32 && inputs[0].quant.is_none() {
-            return Err(Illegal(format!("TRANSPOSE_CONV has no kernel for {}", inputs[0].dtype)));
-        }
+        HYBRID.admit(inputs[0], inputs[1])?;
         if self.groups != 1 || self.dilation != [1, 1] {
             return Err(Illegal(format!(
                 "TRANSPOSE_CONV has one group and no dilation, not {} and {:?}",

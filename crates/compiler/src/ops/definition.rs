@@ -23,6 +23,9 @@ pub trait Definition: Clone + PartialEq + Debug + Send + Sync + Sized + 'static 
     /// Is each element of its output a function of the elements at the same place in its inputs, which broadcast?
     const ELEMENTWISE: bool = false;
 
+    /// Whether it runs on the target even where all that it reads is constant; see [`ir::Operator::at_run_time`].
+    const AT_RUN_TIME: bool = false;
+
     /// Its name in the text form.
     fn name(&self) -> &'static str {
         Self::NAMES[0]

@@ -5,6 +5,7 @@ use ir::{DType, Mismatch, Tensor, TensorType};
 use super::convolve::{self, Geometry};
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
+use super::quantized::Hybrid;
 use super::spatial::{Activation, Layout, Padding, Window};
 use super::{Order, attributes};
 use crate::dialect::tfl;
@@ -81,6 +82,9 @@ impl DepthwiseConv2d {
 /// The most zeros that are made for a bias that is left out.
 const MOST: usize = 1 << 24;
 
+const HYBRID: Hybrid =
+    Hybrid { builtin: Builtin::DEPTHWISE_CONV_2D, weights: &[DType::I8], axis: 3, per_tensor: false };
+
 impl Definition for DepthwiseConv2d {
     const NAMES: &'static [&'static str] = &["depthwise_conv2d"];
     const TFL: &'static [Builtin] = &[Builtin::DEPTHWISE_CONV_2D];
@@ -139,9 +143,7 @@ impl Definition for DepthwiseConv2d {
         if self.layout != Layout::Nhwc {
             return Err(Illegal::new("DEPTHWISE_CONV_2D takes images with their channels last"));
         }
-        if inputs[0].dtype != DType::F32 && inputs[0].quant.is_none() {
-            return Err(Illegal(format!("DEPTHWISE_CONV_2D has no kernel for {}", inputs[0].dtype)));
-        }
+        HYBRID.admit(inputs[0], inputs[1])?;
         let geometry = self.geometry(&inputs[0].sizes()?, &inputs[1].sizes()?)?;
         let padding = geometry.window.tfl_padding(geometry.image).ok_or_else(|| {
             Illegal(format!(

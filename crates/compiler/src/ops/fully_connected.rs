@@ -4,6 +4,7 @@ use ir::{DType, Mismatch, Tensor, TensorType};
 
 use super::definition::{Carried, Definition};
 use super::matrix::{self, Real};
+use super::quantized::Hybrid;
 use super::spatial::{Activation, Layout};
 use super::{Order, attributes};
 use crate::dialect::tfl::{Builtin, Illegal, fully_connected_options as options};
@@ -33,6 +34,9 @@ impl FullyConnected {
         Tensor::new(&sizes, &sums)
     }
 }
+
+const HYBRID: Hybrid =
+    Hybrid { builtin: Builtin::FULLY_CONNECTED, weights: &[DType::I8, DType::I4], axis: 0, per_tensor: true };
 
 impl Definition for FullyConnected {
     const NAMES: &'static [&'static str] = &["fully_connected"];
@@ -97,9 +101,7 @@ impl Definition for FullyConnected {
 
     fn to_tfl(&self, inputs: &[&TensorType]) -> Result<tfl::Call, Illegal> {
         let x = inputs[0];
-        if x.dtype != DType::F32 && x.quant.is_none() {
-            return Err(Illegal(format!("FULLY_CONNECTED has no kernel for {}", x.dtype)));
-        }
+        HYBRID.admit(x, inputs[1])?;
         if !(1..=8).contains(&x.rank()) {
             return Err(Illegal(format!("FULLY_CONNECTED takes 1 to 8 axes, not {}", x.rank())));
         }

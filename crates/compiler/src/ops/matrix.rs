@@ -43,8 +43,13 @@ pub(crate) fn accumulator(dtype: DType) -> Option<DType> {
     }
 }
 
-/// The tensor in the dtype that its elements are summed in.
+/// The tensor in the dtype that its elements are summed in. Quantized integers are the real numbers that they stand for:
+/// an operator on f32 and quantized weights is evaluated with these, not with the kernels' arithmetic, which rounds its
+/// f32 operand to integers too.
 pub(crate) fn widened(tensor: &Tensor) -> Option<Cow<'_, Tensor>> {
+    if tensor.quant().is_some() {
+        return Some(Cow::Owned(tensor.dequantized()?));
+    }
     let to = accumulator(tensor.dtype())?;
     if to == tensor.dtype() {
         return Some(Cow::Borrowed(tensor));

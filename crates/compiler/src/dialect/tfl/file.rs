@@ -245,9 +245,13 @@ impl Tensor {
             return Err(illegal(format!("has {}", self.lost.join(", "))));
         }
         let sizes = shape.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<usize>>>();
-        let mut ty = TensorType::new(known, &sizes.ok_or_else(|| illegal(format!("has sizes {shape:?}")))?);
-        ty.quant = self.quantization.as_ref().map_or(Ok(None), |q| q.params().map_err(illegal))?;
-        Ok(ty)
+        let sizes = sizes.ok_or_else(|| illegal(format!("has sizes {shape:?}")))?;
+        let quant = self.quantization.as_ref().map_or(Ok(None), |q| q.params().map_err(illegal))?;
+        if let Some(quant) = quant.as_ref().filter(|quant| !quant.fits(&sizes)) {
+            let (scales, axis) = (quant.scales.len(), quant.axis);
+            return Err(illegal(format!("has {scales} scales along axis {axis} of {sizes:?}")));
+        }
+        Ok(TensorType { quant, ..TensorType::new(known, &sizes) })
     }
 }
 

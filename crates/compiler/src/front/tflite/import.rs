@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ir::{Diagnostic, Frame, Leaf, Operator as _, Origin, OriginId, Origins, TensorType, ValueId};
+use ir::{DType, Diagnostic, Frame, Leaf, Operator as _, Origin, OriginId, Origins, TensorType, ValueId};
 use schema::{Kind, Scalar, Value};
 
 use super::{File, Malformed};
@@ -218,9 +218,14 @@ impl Importer<'_> {
             operator.inputs.iter().map(|t| t.map(read_input).transpose()).collect::<Result<Vec<_>, _>>()?;
         let outputs =
             operator.outputs.iter().map(|&t| self.main.tensors[t].ty()).collect::<Result<Vec<_>, _>>()?;
-        let mut types = inputs.iter().flatten().map(|i| &i.ty).chain(&outputs);
+        // What is read of quantized operators are conversions, and constant weights beside an f32 operand.
         let converts = matches!(operator.operator, Builtin::QUANTIZE | Builtin::DEQUANTIZE);
-        if let Some(ty) = types.find(|ty| ty.quant.is_some() && !converts) {
+        let weight = |input: &NodeInput| {
+            input.constant.is_some() && outputs.iter().all(|ty| ty.dtype == DType::F32 && ty.quant.is_none())
+        };
+        let quantized = inputs.iter().flatten().filter(|i| i.ty.quant.is_some() && !weight(i)).map(|i| &i.ty);
+        let mut quantized = quantized.chain(outputs.iter().filter(|ty| ty.quant.is_some()));
+        if let Some(ty) = quantized.next().filter(|_| !converts) {
             return Err(Illegal(format!("{name} computes on quantized {ty}")));
         }
         Ok(Node { operator: operator.operator, version: operator.version, options, inputs, outputs })

@@ -89,7 +89,7 @@ impl File {
         if bytes == 0 {
             return Ok(None);
         }
-        let TensorType { dtype, .. } = tensor.ty()?;
+        let TensorType { dtype, quant, .. } = tensor.ty()?;
         let sizes = tensor.ty()?.sizes()?;
         let count = sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
         let bits = count.and_then(|n| n.checked_mul(dtype.bits()));
@@ -98,7 +98,8 @@ impl File {
             return Err(Illegal(format!("tensor '{name}' is {ty}, but its data has {bytes} bytes")));
         }
         if dtype.bits() % 8 != 0 {
-            return self.packed(tensor, dtype, &sizes);
+            let packed = self.packed(tensor, dtype, &sizes)?;
+            return Ok(packed.map(|data| quant.into_iter().fold(data, Constant::quantized)));
         }
         let mut strides = vec![1; sizes.len()];
         for axis in (1..sizes.len()).rev() {
@@ -107,7 +108,8 @@ impl File {
         let base = self.starts[tensor.buffer];
         let fingerprint = format!("buffer {} at {base}, {bytes} bytes", tensor.buffer);
         let storage = self.storage.clone();
-        let range = FileRange { storage, base, dtype, sizes, strides, fingerprint };
+        let quant = quant.map(Arc::new);
+        let range = FileRange { storage, base, dtype, sizes, strides, quant, fingerprint };
         Ok(Some(Constant::Range(Arc::new(range))))
     }
 

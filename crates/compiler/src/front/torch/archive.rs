@@ -248,6 +248,7 @@ impl Archive {
             ));
         }
         Ok(Constant::Range(Arc::new(FileRange {
+            quant: None,
             storage: self.file.clone(),
             base: entry.start + (offset * width) as u64,
             dtype,
