@@ -110,6 +110,7 @@ fn turned(data: &Constant, order: &[usize]) -> Constant {
     let range = match data {
         Constant::Range(range) => range.turned(order),
         Constant::Inline(tensor) => FileRange {
+            quant: None,
             storage: Arc::new(Memory(tensor.clone())),
             base: 0,
             dtype: tensor.dtype(),
