@@ -12,7 +12,7 @@ use edgewright_compiler as compiler;
 use compiler::dialect::tfl::Builtin;
 use compiler::ops::{Graph, Layout, Pass};
 use compiler::passes::Limits;
-use compiler::{evaluate, passes};
+use compiler::{evaluate, passes, verify};
 use ir::{Journal, Stage, Tensor, validate};
 
 fn pass(name: &str) -> Pass {
@@ -92,10 +92,12 @@ fn seeded(ty: &ir::TensorType, seed: u64) -> Tensor {
     Tensor::from_f64s(ty.dtype, &ty.sizes().unwrap(), reals)
 }
 
-/// Rank 4 with its channels last, or first again.
-fn permuted(tensor: &Tensor, order: &[usize]) -> Tensor {
-    let transpose = compiler::ops::Transpose { order: compiler::ops::Order::new(order.to_vec()).unwrap() };
-    compiler::ops::Op::from(transpose).evaluate(&[tensor]).unwrap().remove(0)
+/// A tensor as one of this type, which differs in its layout at most.
+fn laid_out(tensor: &Tensor, ty: &ir::TensorType, io: Layout) -> Result<Tensor, String> {
+    if tensor.dtype() != ty.dtype || (io == Layout::Nchw && tensor.ty() != *ty) {
+        return Err(format!("{} became {ty}", tensor.ty()));
+    }
+    verify::fitted(tensor, ty, io)
 }
 
 /// Do both graphs compute the same, where the signature of the second is laid out as `io` says? Errs with the first numbers that differ.
@@ -103,18 +105,12 @@ fn same_numbers(before: &Graph, after: &Graph, io: Layout) -> Result<(), String>
     for seed in [1, 2] {
         let inputs: Vec<Tensor> =
             before.inputs().iter().zip(seed..).map(|(&i, s)| seeded(before.ty(i), s)).collect();
-        let laid_out = |tensor: &Tensor, order: &[usize]| match io {
-            Layout::Nhwc if tensor.sizes().len() == 4 => permuted(tensor, order),
-            _ => tensor.clone(),
-        };
-        let given: Vec<Tensor> = inputs.iter().map(|t| laid_out(t, &[0, 2, 3, 1])).collect();
+        let given = inputs.iter().zip(after.inputs()).map(|(t, &i)| laid_out(t, after.ty(i), io));
+        let given = given.collect::<Result<Vec<_>, _>>()?;
         let expected = evaluate::run(before, &inputs).map_err(|d| format!("before: {d:?}"))?;
         let found = evaluate::run(after, &given).map_err(|d| format!("after: {d:?}"))?;
         for (e, f) in expected.iter().zip(&found) {
-            let f = laid_out(f, &[0, 3, 1, 2]);
-            if e.ty() != f.ty() {
-                return Err(format!("{} became {}", e.ty(), f.ty()));
-            }
+            let e = laid_out(e, &f.ty(), io)?;
             let (e, f) = (e.to_f64s(), f.to_f64s());
             let size = e.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
             let close = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-5 * size;

@@ -13,6 +13,7 @@
 
 mod align;
 mod apply;
+mod channels;
 mod cut;
 mod decide;
 mod forms;
@@ -26,7 +27,8 @@ use crate::ops::{Graph, Layout, Order, Pass, Patch, Rule, Transpose};
 const NAME: &str = "layout::assign";
 
 /// Every operator in a layout that LiteRT has, with as few bytes transposed as possible. Inputs and outputs of
-/// rank 4 are given as in PyTorch, or with their channels last where `io` says so; their names stay.
+/// rank 4 are given as in PyTorch, or with their channels last where `io` says so; their names stay. Those of a model
+/// that has their channels elsewhere than on axis 1 stay as in PyTorch.
 pub fn assign(io: Layout) -> Pass {
     Pass::new(NAME, "decides once which values are stored with their channels last", move |graph, journal| {
         run(graph, journal, io).map_err(|found| vec![found])
@@ -36,7 +38,7 @@ pub fn assign(io: Layout) -> Pass {
 fn run(graph: &mut Graph, journal: &mut Journal, io: Layout) -> Result<(), Diagnostic> {
     let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
     if io == Layout::Nhwc {
-        give_channels_last(graph)?;
+        give_channels_last(graph, journal)?;
     }
     apply_rules(align::RULES, graph, journal)?;
     let forms = decide::decide(graph, forms::find(graph));
@@ -52,12 +54,28 @@ fn apply_rules(rules: &'static [Rule], graph: &mut Graph, journal: &mut Journal)
 
 /// Inputs and outputs of rank 4 change their types, with a transpose behind each input and before each output;
 /// the cut then decides what is left of these.
-fn give_channels_last(graph: &mut Graph) -> Result<(), Diagnostic> {
+fn give_channels_last(graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
     let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
     let last = Order::channels_last(4);
+    let channels = channels::axes(graph);
+    let mut stays = |graph: &Graph, value: ValueId| {
+        let axis = channels.get(value.index()).copied().flatten().filter(|&axis| axis != 1);
+        let ty = graph.ty(value);
+        let tells = forms::stored_type(ty, &last).is_some_and(|stored| stored != *ty);
+        if let (Some(axis), true) = (axis, tells) {
+            let name = &graph.value(value).name;
+            journal
+                .decisions
+                .push(format!("%{name} {ty} stays as in PyTorch: its channels are on axis {axis}"));
+        }
+        axis.is_some() && tells
+    };
     let mut given = IndexMap::new();
     for index in 0..graph.inputs().len() {
         let ty = graph.ty(graph.inputs()[index]).clone();
+        if stays(graph, graph.inputs()[index]) {
+            continue;
+        }
         if let Some(stored) = forms::stored_type(&ty, &last) {
             let old = graph.replace_input(index, stored);
             given.insert(old, graph.inputs()[index]);
@@ -68,7 +86,7 @@ fn give_channels_last(graph: &mut Graph) -> Result<(), Diagnostic> {
     for output in &mut outputs {
         if let Some(&input) = given.get(output) {
             *output = input;
-        } else if graph.ty(*output).rank() == 4 {
+        } else if graph.ty(*output).rank() == 4 && !stays(graph, *output) {
             let last = match made.get(output) {
                 Some(&last) => last,
                 None => output_channels_last(graph, *output).map_err(misfit)?,

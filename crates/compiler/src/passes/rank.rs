@@ -7,6 +7,7 @@
 mod merge;
 mod parts;
 mod permute;
+mod regions;
 
 use indexmap::IndexMap;
 use ir::{Diagnostic, Operator, ValueId};
@@ -20,7 +21,7 @@ const NAME: &str = "rank";
 const KERNELS: usize = 4;
 
 /// Says every run-time operator on at most this many axes, where that is exact; without a limit, those that cannot
-/// be spelled otherwise, and transposes between reshapes, for which it costs nothing.
+/// be spelled otherwise, and the [`regions`] all of which four axes say.
 pub fn at_most(most: impl Into<Option<usize>>) -> Pass {
     let most = most.into();
     Pass::new(NAME, "say operators on many axes with fewer", move |graph, journal| {
@@ -33,6 +34,10 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
     let mut patch = Patch::new(graph);
     let mut flat: IndexMap<ValueId, Vec<usize>> = IndexMap::new();
     let mut decisions = Vec::new();
+    let sayable = match most {
+        Some(_) => Vec::new(),
+        None => regions::sayable(graph, &constant, KERNELS),
+    };
     for (id, node) in graph.nodes() {
         let site = Site::new(graph, id);
         let is_weight = node.outputs.iter().all(|o| constant[o.index()]);
@@ -46,7 +51,7 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
         let above = |most: usize| node.inputs.iter().chain(&node.outputs).any(|&v| graph.ty(v).rank() > most);
         let limit = match most {
             Some(most) if above(most) => most,
-            _ if above(KERNELS) && between_reshapes(site) => KERNELS,
+            _ if sayable.get(id.index()) == Some(&true) => KERNELS,
             _ if above(KERNELS) && node.op.to_tfl(&graph.types(&node.inputs)).is_err() => KERNELS,
             _ => continue,
         };
@@ -62,19 +67,6 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
     let patch = patch.finish();
     journal.decisions.extend(decisions);
     patch.apply(graph, NAME)
-}
-
-/// Is it a transpose that fewer axes say for nothing, since it stands between reshapes?
-fn between_reshapes(at: Site<'_>) -> bool {
-    let graph = at.graph();
-    let is_reshape = |site: Site<'_>| matches!(site.node().op, Op::Reshape(_));
-    let (Some(Transpose { order }), Some(below)) = (at.op(), at.producer(0)) else { return false };
-    let Ok(sizes) = graph.ty(at.inputs()[0]).sizes() else { return false };
-    let users = graph.users(at.output());
-    is_reshape(below)
-        && users.len() == graph.use_count(at.output())
-        && users.iter().all(|&user| is_reshape(Site::new(graph, user)))
-        && permute::steps(&sizes, order, KERNELS).is_some_and(|steps| steps.len() <= 1)
 }
 
 /// The sizes in which what a reshape makes is already there, with fewer axes.
@@ -136,7 +128,7 @@ fn permuted<'g>(
     most: usize,
 ) -> Option<(ValueId, Vec<usize>)> {
     let sizes = at.input_ty(0)?.sizes().ok()?;
-    let steps = permute::steps(&sizes, order, most)?;
+    let steps = permute::steps(&sizes, order, most, &wanted_sizes(at))?;
     let mut value = at.input(0)?;
     for step in &steps {
         value = shaped(patch, value, &step.sizes);
@@ -144,4 +136,18 @@ fn permuted<'g>(
     }
     let made = patch.ty(value).sizes().ok()?;
     Some((value, made))
+}
+
+/// The sizes in which a value is read: those of the reshapes behind it where these are alike, else its own.
+fn wanted_sizes(at: Site<'_>) -> Vec<usize> {
+    let graph = at.graph();
+    let mut users = graph.users(at.output()).iter().map(|&user| match &graph.node(user).op {
+        Op::Reshape(Reshape { sizes }) => Some(sizes.clone()),
+        _ => None,
+    });
+    let first = users.next().flatten();
+    match first {
+        Some(sizes) if users.all(|other| other.as_ref() == Some(&sizes)) => sizes,
+        _ => at.output_ty().sizes().unwrap_or_default(),
+    }
 }

@@ -4,15 +4,20 @@ use ir::{Tensor, TensorType};
 
 use crate::ops::{Layout, Op, Order, Transpose};
 
-/// A tensor of PyTorch's as one of this type. With `io` channels last, tensors of rank 4 are put into that order; else
-/// they are where their sizes fit in that order only. Floats round; integers must keep their values. Errs where the
-/// tensor cannot be of this type.
+/// A tensor of PyTorch's as one of this type. A tensor of rank 4 is put into the order with channels last where its sizes
+/// fit in that order only, and where they fit in both if `io` is that order. Floats round; integers must keep their
+/// values. Errs where the tensor cannot be of this type.
 pub fn fitted(tensor: &Tensor, ty: &TensorType, io: Layout) -> Result<Tensor, String> {
     let misfit = || format!("{} is recorded where the model has {ty}", tensor.ty());
     let wanted = ty.sizes().map_err(|_| misfit())?;
     let mut laid_out = tensor.clone();
-    if tensor.sizes().len() == 4 && (io == Layout::Nhwc || tensor.sizes() != wanted) {
-        let op = Op::from(Transpose { order: Order::channels_last(4) });
+    let last = Order::channels_last(4);
+    let [fits, fits_last] = match tensor.sizes().len() {
+        4 => [tensor.sizes() == wanted, last.apply(tensor.sizes()) == wanted],
+        _ => [true, false],
+    };
+    if fits_last && (io == Layout::Nhwc || !fits) {
+        let op = Op::from(Transpose { order: last });
         laid_out = op.evaluate(&[tensor]).ok_or_else(misfit)?.remove(0);
     }
     if laid_out.sizes() != wanted {
@@ -50,6 +55,8 @@ mod tests {
         let square = Tensor::new(&[1, 2, 2, 2], &[1f32, 2., 3., 4., 5., 6., 7., 8.]);
         let turned = fitted(&square, &square.ty(), Layout::Nhwc).unwrap();
         assert_eq!(turned.as_slice::<f32>(), [1., 5., 2., 6., 3., 7., 4., 8.]);
+        // A model that has its channels last itself.
+        assert_eq!(fitted(&image, &image.ty(), Layout::Nhwc), Ok(image.clone()));
         assert!(fitted(&image, &TensorType::new(DType::F32, &[6]), Layout::Nchw).is_err());
     }
 

@@ -252,17 +252,8 @@ impl Search<'_> {
         guesses
     }
 
-    /// The node on a first input stored in this order, where its types fit.
     fn carried(&self, id: NodeId, order: &Order) -> Option<Form> {
-        let node = self.graph.node(id);
-        let types = self.graph.types(&node.inputs);
-        if types.iter().any(|t| t.quant.is_some()) || types.first()?.rank() != order.rank() {
-            return None;
-        }
-        let form = node.op.carry(&types, order)?;
-        let results = self.graph.types(&node.outputs);
-        let as_said = form.op.infer(&references(&stored(&types, &form.inputs)?)).ok()?;
-        (as_said == stored(&results, &form.outputs)?).then_some(form)
+        carried(self.graph, id, order)
     }
 
     fn is_spelled(&self, id: NodeId, form: &Form) -> bool {
@@ -273,6 +264,19 @@ impl Search<'_> {
     fn is_weight(&self, id: NodeId) -> bool {
         self.graph.node(id).outputs.iter().all(|o| self.constant[o.index()])
     }
+}
+
+/// The node on a first input stored in this order, where its types fit.
+pub(super) fn carried(graph: &Graph, id: NodeId, order: &Order) -> Option<Form> {
+    let node = graph.node(id);
+    let types = graph.types(&node.inputs);
+    if types.iter().any(|t| t.quant.is_some()) || types.first()?.rank() != order.rank() {
+        return None;
+    }
+    let form = node.op.carry(&types, order)?;
+    let results = graph.types(&node.outputs);
+    let as_said = form.op.infer(&references(&stored(&types, &form.inputs)?)).ok()?;
+    (as_said == stored(&results, &form.outputs)?).then_some(form)
 }
 
 /// The types of values as they are stored. `None` where there is not one order of the right rank for each.

@@ -17,8 +17,9 @@ pub(super) struct Step {
 const SEARCHED: usize = 7;
 
 /// The fewest transposes of at most `most` axes that, with reshapes between them, permute a tensor of these sizes;
-/// none where memory does not move. `None` where there are no such steps.
-pub(super) fn steps(sizes: &[usize], order: &Order, most: usize) -> Option<Vec<Step>> {
+/// none where memory does not move; of several ways one whose result has the sizes that are `wanted`, where there is
+/// one. `None` where there are no such steps.
+pub(super) fn steps(sizes: &[usize], order: &Order, most: usize, wanted: &[usize]) -> Option<Vec<Step>> {
     let (sizes, target) = fused(sizes, order);
     let start: Vec<usize> = (0..sizes.len()).collect();
     if target == start {
@@ -30,7 +31,9 @@ pub(super) fn steps(sizes: &[usize], order: &Order, most: usize) -> Option<Vec<S
     if sizes.len() > SEARCHED {
         return None;
     }
-    let path = search(&start, &target, most)?;
+    let size = |block: &Vec<usize>| block.iter().map(|&axis| sizes[axis]).product::<usize>();
+    let fits = |blocks: &Blocks| blocks.iter().map(size).eq(wanted.iter().copied());
+    let path = search(&start, &target, most, fits)?;
     path.iter().map(|(from, blocks)| step(&sizes, from, blocks)).collect()
 }
 
@@ -58,40 +61,60 @@ fn fused(sizes: &[usize], order: &Order) -> (Vec<usize>, Vec<usize>) {
 /// Blocks of neighbours in their new order.
 type Blocks = Vec<Vec<usize>>;
 
-/// The shortest way from one sequence of axes to another, each step of which moves at most `most` blocks.
-fn search(start: &[usize], target: &[usize], most: usize) -> Option<Vec<(Vec<usize>, Blocks)>> {
-    let mut reached: IndexMap<Vec<usize>, Option<(usize, Blocks)>> = IndexMap::new();
-    reached.insert(start.to_vec(), None);
+/// One step: the sequence it starts from, and the blocks that it makes.
+type Move = (Vec<usize>, Blocks);
+
+/// A shortest way from one sequence of axes to another, each step of which moves at most `most` blocks: if there is
+/// one, such that its last blocks fit; of these, one that most often leaves the last block last, whose elements stay
+/// together then, and keeps most neighbours.
+fn search(
+    start: &[usize],
+    target: &[usize],
+    most: usize,
+    fits: impl Fn(&Blocks) -> bool,
+) -> Option<Vec<Move>> {
+    // Each sequence with the way to it.
+    let mut reached: IndexMap<Vec<usize>, Vec<Move>> = IndexMap::new();
+    reached.insert(start.to_vec(), Vec::new());
     let mut queue = VecDeque::from([0]);
+    let mut found: Option<((bool, usize, usize), Vec<Move>)> = None;
     while let Some(at) = queue.pop_front() {
-        let from = reached.get_index(at).expect("queued sequences are reached").0.clone();
+        let (from, way) = reached.get_index(at).map(|(from, way)| (from.clone(), way.clone()))?;
+        if found.as_ref().is_some_and(|(_, found)| way.len() >= found.len()) {
+            break;
+        }
         for blocks in moves(&from, most) {
             let to = blocks.concat();
-            if reached.contains_key(&to) {
+            if to != target && reached.contains_key(&to) {
                 continue;
             }
-            let done = to == target;
-            reached.insert(to, Some((at, blocks)));
-            if done {
-                return Some(way(&reached));
+            let mut way = way.clone();
+            way.push((from.clone(), blocks));
+            if to != target {
+                queue.push_back(reached.len());
+                reached.insert(to, way);
+                continue;
             }
-            queue.push_back(reached.len() - 1);
+            let scattered = way.iter().filter(|step| scatters(step)).count();
+            let cost = (!fits(&way[way.len() - 1].1), scattered, way.iter().map(parted).sum());
+            if found.as_ref().is_none_or(|(least, _)| cost < *least) {
+                found = Some((cost, way));
+            }
         }
     }
-    None
+    found.map(|(_, way)| way)
 }
 
-/// The steps to the sequence that was reached last.
-fn way(reached: &IndexMap<Vec<usize>, Option<(usize, Blocks)>>) -> Vec<(Vec<usize>, Blocks)> {
-    let mut path = Vec::new();
-    let mut at = reached.len() - 1;
-    while let Some((from, blocks)) = &reached[at] {
-        at = *from;
-        let (sequence, _) = reached.get_index(at).expect("a step starts somewhere");
-        path.push((sequence.clone(), blocks.clone()));
-    }
-    path.reverse();
-    path
+/// How many axes get another neighbour behind them.
+fn parted((from, blocks): &Move) -> usize {
+    let pairs = |sequence: &[usize]| sequence.windows(2).map(|w| (w[0], w[1])).collect::<Vec<_>>();
+    let before = pairs(from);
+    pairs(&blocks.concat()).iter().filter(|pair| !before.contains(pair)).count()
+}
+
+/// Does another block go last than the one that was?
+fn scatters((from, blocks): &Move) -> bool {
+    blocks.last().and_then(|block| block.last()) != from.last()
 }
 
 /// Every new order of every cut into at most `most` blocks.
@@ -149,7 +172,7 @@ mod tests {
 
     fn check(sizes: &[usize], order: &[usize], most: usize) -> Option<usize> {
         let order = Order::new(order.to_vec()).unwrap();
-        let steps = steps(sizes, &order, most)?;
+        let steps = steps(sizes, &order, most, &[])?;
         let ramp: Vec<i32> = (0..sizes.iter().product::<usize>() as i32).collect();
         let mut value = Tensor::new(sizes, &ramp);
         let whole = transposed(&value, &order);
@@ -176,6 +199,17 @@ mod tests {
         // Two axes can only be rotated.
         assert_eq!(check(&[2, 3, 4], &[2, 1, 0], 2), None);
         assert_eq!(check(&[2, 3, 4], &[2, 0, 1], 2), Some(1));
+    }
+
+    #[test]
+    fn the_last_step_makes_what_is_wanted() {
+        // Cutting an image into patches, with its channels going last.
+        let order = Order::new(vec![1, 3, 2, 4, 0]).unwrap();
+        let steps = |wanted: &[usize]| steps(&[3, 2, 4, 2, 5], &order, 4, wanted).unwrap();
+        let made = |steps: &[Step]| steps[1].order.apply(&steps[1].sizes);
+        assert_eq!(made(&steps(&[4, 4, 5, 3])), [4, 4, 5, 3]);
+        assert_eq!(made(&steps(&[2, 2, 20, 3])), [2, 2, 20, 3]);
+        assert_eq!(steps(&[7]).len(), 2);
     }
 
     #[test]

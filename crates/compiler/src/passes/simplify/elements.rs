@@ -4,7 +4,7 @@ use ir::DType;
 
 use super::{instead, one_for_two};
 use crate::ops::{
-    Activation, Arithmetic, Binary, Cast, Clamp, Logical, Patch, Reduce, Reduction, Reshape, Site, Unary,
+    Activation, Arithmetic, Binary, Cast, Clamp, Logical, Op, Patch, Reduce, Reduction, Reshape, Site, Unary,
 };
 
 /// `cast(x, dtype of x)  =>  x`
@@ -117,16 +117,37 @@ pub(super) fn drop_unbounded_clamp(at: Site<'_>) -> Option<Patch<'_>> {
     unbounded.then(|| instead(at, at.input(0)?))?
 }
 
-/// `amax(x)  =>  reshape(x)` over axes of size 1; likewise for the least and the product. Sums and means make `0` of
-/// `−0`
+/// `amax(x)  =>  reshape(x)` over axes of size 1; likewise for the least and the product, and for the sum and the mean
+/// where no element is `−0`, of which they make `0`
 pub(super) fn reduction_of_one(at: Site<'_>) -> Option<Patch<'_>> {
     let Reduce { function, axes, .. } = at.op()?;
     let from = at.input_ty(0)?.sizes().ok()?;
-    let kept = matches!(function, Reduction::Max | Reduction::Min | Reduction::Prod);
+    let kept = match function {
+        Reduction::Max | Reduction::Min | Reduction::Prod => true,
+        Reduction::Sum | Reduction::Mean => has_no_negative_zero(at),
+        _ => false,
+    };
     if !kept || axes.iter().any(|&axis| from[axis] != 1) {
         return None;
     }
     let mut patch = at.patch();
     let reshaped = patch.add(Reshape { sizes: at.output_ty().sizes().ok()? }, [at.input(0)?]);
     (patch.ty(reshaped) == at.output_ty()).then(|| patch.replace(at.output(), reshaped))
+}
+
+/// Is no element of the first input `−0`? So it is of integers, of functions that are nowhere negative, and of sums
+/// with a number other than zero: where such a sum is zero, it is `0` (IEEE 754, rounding to nearest).
+fn has_no_negative_zero(at: Site<'_>) -> bool {
+    if at.input_ty(0).is_some_and(|ty| ty.dtype.is_int()) {
+        return true;
+    }
+    let Some(below) = at.producer(0) else { return false };
+    match &below.node().op {
+        Op::Reshape(_) | Op::Transpose(_) => has_no_negative_zero(below),
+        Op::Unary(Unary::Abs | Unary::Exp | Unary::Sigmoid | Unary::Square) => true,
+        Op::Binary(Binary { function: Arithmetic::Add, activation: Activation::None }) => {
+            (0..2).any(|index| all(below, index, |x| x != 0.0))
+        }
+        _ => false,
+    }
 }
