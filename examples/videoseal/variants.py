@@ -6,7 +6,16 @@ from collections.abc import Callable
 import torch
 
 from . import inputs, weights
-from .model import Detection, DetectionOfPixels, Embedding, EmbeddingOfPixels, HeatMap, HeatMapOfPixels, Watermark
+from .model import (
+    Detection,
+    DetectionOfPixels,
+    Embedding,
+    EmbeddingOfPixels,
+    HeatMap,
+    HeatMapOfPixels,
+    RgbToYuv,
+    Watermark,
+)
 
 
 @dataclasses.dataclass
@@ -33,10 +42,10 @@ def embedder(card, pixels=False, examples=6):
 
 
 def embedder_core(card, examples=6):
-    """The network alone, on luma."""
+    """The network alone, on the luma of what the whole is run on, so that both have the same weights."""
 
     def run(seed):
-        return inputs.image(seed)[:, :1], inputs.message(card.bits, seed)
+        return RgbToYuv()(inputs.image(seed))[:, :1].contiguous(), inputs.message(card.bits, seed)
 
     return Variant(lambda: Watermark(card), run, examples)
 

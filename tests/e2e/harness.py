@@ -16,7 +16,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "models"
-sys.path[:0] = [str(MODELS), str(ROOT / "python")]
+EXAMPLES = ROOT / "examples"
+sys.path[:0] = [str(MODELS), str(ROOT / "python"), str(EXAMPLES)]
 
 import edgewright  # noqa: E402
 from edgewright import tensors  # noqa: E402
@@ -34,7 +35,7 @@ KERNELS = {
 def exported(name):
     """The archive of a model of `tests/models`, written once and again when the code that makes it changes."""
     folder = ROOT / "target" / "models"
-    sources = sorted([*MODELS.glob("*.py"), *(ROOT / "python" / "edgewright").glob("*.py")])
+    sources = sorted([*MODELS.glob("*.py"), *(ROOT / "python" / "edgewright").glob("*.py"), *EXAMPLES.glob("*/*.py")])
     key = hashlib.sha256(torch.__version__.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = folder / f"{name}.stamp"
     if not stamp.exists() or stamp.read_text() != key:
