@@ -32,7 +32,7 @@ pub(crate) fn codes() -> Vec<&'static Code> {
         .chain(runtime::codes())
         .chain(compiler::codes())
         .chain(CODES)
-        .chain(crate::verify::CODES)
+        .chain(crate::verify::codes())
         .chain(crate::weights::CODES)
         .collect();
     all.sort_by_key(|c| c.name);

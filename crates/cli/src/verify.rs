@@ -1,32 +1,47 @@
 //! `edgewright verify MODEL`: does a model compute what PyTorch computed?
 
+mod chain;
 mod check;
+mod demands;
+mod given;
+mod images;
+mod links;
 mod litert;
 mod operators;
+mod panels;
+mod picture;
+mod preprocess;
 mod report;
+mod side;
 mod subject;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use compiler::ops::Layout;
-use ir::Diagnostic;
+use ir::{Code, Diagnostic};
 use serde_json::Value;
 
 use crate::convert::{Reading, Target, write_json};
 use crate::outcome::{Outcome, print};
 use crate::progress::Progress;
 
-use check::check;
+use chain::Chain;
+use check::{After, Check};
+use demands::Demands;
+use images::Images;
+use panels::Panels;
 use report::Report;
+use side::Program;
 use subject::Subject;
 
 ir::codes! {
-    /// A compiled model does not compute what PyTorch computed.
+    /// A compiled model does not compute what PyTorch computed, or does not reach what is required of it.
     ///
-    /// Each output is held against the recorded one: the largest difference may be 1e-5 of the largest element, or ten
-    /// times PyTorch's own rounding where that is recorded (`reference64.N`). `verify --per-operator` names the
-    /// operator, with its line in PyTorch, where the difference begins.
+    /// Each output of a float model is held against the recorded one: the largest difference may be 1e-5 of the
+    /// largest element, or ten times PyTorch's own rounding where that is recorded (`reference64.N`). A quantized
+    /// model is held to what `--require` says, and measured where it says nothing; what is NaN or infinite must be so
+    /// in both. `verify --per-operator` names the operator, with its line in PyTorch, where the difference begins.
     VERIFICATION_FAILED = "verification-failed", Failed;
 
     /// There was nothing to compare with, so nothing was verified.
@@ -37,19 +52,44 @@ ir::codes! {
     NOTHING_VERIFIED = "nothing-verified", Failed;
 }
 
+/// Every code of verification.
+pub(crate) fn codes() -> impl Iterator<Item = &'static Code> {
+    CODES.iter().chain(picture::CODES)
+}
+
 /// Run a model on recorded inputs and compare its outputs with PyTorch's.
+///
+/// A float model passes where it is as near as rounding explains. What a quantized model may differ by is for its user
+/// to say, with `--require`; where nothing is said it is measured, and the exit status is 0.
 #[derive(Args)]
 pub(crate) struct Verify {
     /// The .tflite; or a .pt2, which is compiled first
     model: PathBuf,
     #[command(flatten)]
     ways: Ways,
+    /// Another .tflite that the model is compared with, each on the same runtime; may be given several times
+    #[arg(long, value_name = "FILE")]
+    reference: Vec<PathBuf>,
+    #[command(flatten)]
+    demands: Demands,
+    #[command(flatten)]
+    images: Images,
+    /// Write a picture (PNG) of the first run: the input, the output, and their difference made larger around grey
+    #[arg(long, value_name = "FILE.png")]
+    picture: Option<PathBuf>,
+    /// How many times larger --picture shows the difference
+    #[arg(long, value_name = "N", default_value_t = 20.0, requires = "picture")]
+    amplify: f64,
+    /// A detector that what the model gives is given to, a .tflite on the same runtime or a .pt2: how many bits of the
+    /// message it finds; may be given several times
+    #[arg(long, value_name = "DETECTOR")]
+    then: Vec<PathBuf>,
     /// Look at every operator: where does the error come from?
     #[arg(long)]
     per_operator: bool,
-    /// The archive that the .tflite was compiled from, which says what each operator should compute; by default
-    /// MODEL.pt2 where it is there
-    #[arg(long, value_name = "MODEL.pt2", requires = "per_operator")]
+    /// The archive that the .tflite was compiled from, which says what each operator should compute, and what pictures
+    /// should give; by default MODEL.pt2 where it is there
+    #[arg(long, value_name = "MODEL.pt2")]
     against: Option<PathBuf>,
     /// How many operators --per-operator prints
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -107,11 +147,31 @@ impl Verify {
             false => Subject::open(&self.model)?,
         };
         let io = self.target.options()?.io_layout;
-        let mut report = check(&subject, &self.model, &self.ways, io, &mut progress)?;
+        let mut references =
+            self.reference.iter().map(|path| Subject::open(path)).collect::<Result<Vec<_>, _>>()?;
+        subject::tell_apart(&subject, &mut references);
+        let detectors = chain::detectors(&self.then, &self.reading)?;
+        let program = self.program()?;
+        let panels = self
+            .picture
+            .as_ref()
+            .map(|path| Panels::new(path, self.amplify, self.images.preprocess().range()));
+        let mut after = After { chain: Chain::new(&detectors), panels: panels.transpose()? };
+        let check = Check {
+            subject: &subject,
+            beside: &self.model,
+            ways: &self.ways,
+            io,
+            references: &references,
+            program: program.as_ref(),
+            demands: &self.demands,
+            images: &self.images,
+        };
+        let mut report = check.run(&mut after, &mut progress)?;
         report.undecided = io == Layout::Nchw && !self.is_archive();
         if self.per_operator {
-            let reference = self.reference(&subject, &mut report)?;
-            operators::look(&subject, reference.as_ref(), &self.ways, &mut report, &mut progress)?;
+            let right = self.right(&subject, &mut report)?;
+            operators::look(&subject, right.as_ref(), &self.ways, io, &mut report, &mut progress)?;
         }
         progress.finish();
         if let Some(path) = &self.json {
@@ -127,8 +187,20 @@ impl Verify {
         self.model.extension().is_some_and(|e| e == "pt2")
     }
 
+    /// The program that says what pictures should give, where no other file does.
+    fn program(&self) -> Result<Option<Program>, Vec<Diagnostic>> {
+        let beside = self.model.with_extension("pt2");
+        let archive = match &self.against {
+            _ if !self.images.are_given() => return Ok(None),
+            Some(archive) => archive,
+            None if self.reference.is_empty() && beside.exists() => &beside,
+            None => return Ok(None),
+        };
+        Program::read(archive, &self.reading).map(Some)
+    }
+
     /// What the operators of a .tflite should compute, where its archive is known and compiles to the same ones.
-    fn reference(&self, subject: &Subject, report: &mut Report) -> Result<Option<Subject>, Vec<Diagnostic>> {
+    fn right(&self, subject: &Subject, report: &mut Report) -> Result<Option<Subject>, Vec<Diagnostic>> {
         let beside = self.model.with_extension("pt2");
         let archive = match &self.against {
             Some(archive) => archive,
@@ -161,7 +233,18 @@ pub(crate) fn after_conversion(
     io: Layout,
     progress: &mut Progress,
 ) -> Result<(String, Value, Outcome), Vec<Diagnostic>> {
-    let report = check(&Subject::open(file)?, archive, ways, io, progress)?;
+    let (subject, demands, images) = (Subject::open(file)?, Demands::default(), Images::default());
+    let check = Check {
+        subject: &subject,
+        beside: archive,
+        ways,
+        io,
+        references: &[],
+        program: None,
+        demands: &demands,
+        images: &images,
+    };
+    let report = check.run(&mut After::default(), progress)?;
     progress.finish();
     Ok((report.text(0), report.json(), report.outcome()))
 }

@@ -233,3 +233,226 @@ fn conversion_verifies_what_it_wrote() {
     let run = edgewright(words(&["--recorded", text(&wrong)]));
     assert_eq!(run.code, Some(2), "{run:?}");
 }
+
+#[test]
+fn a_quantized_file_is_measured_and_held_to_what_is_required() {
+    let Some(library) = litert::library() else { return };
+    let recorded = fixture("steps.safetensors");
+    let words = ["--runtime", "litert", "--litert-lib", text(&library), "--recorded", text(&recorded)];
+    let run = |file: &str, more: &[&str]| verified(&fixture(file), &[&words[..], more].concat());
+
+    let measured = run("steps_int8.tflite", &[]);
+    assert_eq!(measured.code, Some(0), "{measured:?}");
+    let last = measured.stdout.lines().last().unwrap();
+    assert!(
+        last.starts_with("MEASURED") && last.contains("i8 weights") && last.contains("--require"),
+        "{last}"
+    );
+    let found = json(&run("steps_int8.tflite", &["--json", "-", "--data-range", "*=1"]));
+    assert_eq!((&found["pass"], &found["weights"][0]), (&Value::Null, &"i8".into()), "{found}");
+    for row in found["comparisons"].as_array().unwrap() {
+        // The difference that LiteRT's Python interpreter shows is 4.4e-4 under XNNPACK.
+        let metrics = &row["metrics"];
+        let error = metrics["max_abs"].as_f64().unwrap();
+        assert!((1e-4..1e-3).contains(&error), "{row}");
+        let (psnr, range) = (metrics["psnr_db"].as_f64().unwrap(), metrics["data_range"].as_f64().unwrap());
+        assert!((65.0..75.0).contains(&psnr) && range == 1.0, "{row}");
+    }
+    let half = json(&run("steps_f16.tflite", &["--json", "-", "--require", "output_0.snr>=80"]));
+    assert_eq!((&half["pass"], &half["weights"][0]), (&true.into(), &"f16".into()), "{half}");
+
+    let kept = run("steps_int8.tflite", &["--require", "output_0.snr>=60", "*.bits>=1", "*.top1>=1"]);
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    assert!(kept.stdout.lines().last().unwrap().starts_with("PASS"), "{kept:?}");
+    let broken = run("steps_int8.tflite", &["--require", "*.bits>=1", "--require", "output_0.snr>=80"]);
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    assert!(
+        broken.stdout.contains("output_0: snr is 6") && broken.stdout.contains(">= 80 is required"),
+        "{broken:?}"
+    );
+    assert!(broken.stderr.contains("error[verification-failed]"), "{broken:?}");
+}
+
+#[test]
+fn what_is_required_of_a_float_model_comes_beside_its_bar() {
+    let words = |limit: &str| {
+        verified(
+            &fixture("steps.pt2"),
+            &["--runtime", "evaluator", "--require", &format!("output_0.snr>={limit}")],
+        )
+    };
+    assert_eq!(words("100").code, Some(0));
+    let run = words("1000");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stdout.contains("snr is 1") && run.stdout.contains("FAIL"), "{run:?}");
+}
+
+#[test]
+fn a_file_is_compared_with_another_on_the_same_runtime() {
+    let Some(library) = litert::library() else { return };
+    let (_folder, file) = converted(&fixture("steps.pt2"), &[]);
+    let words = ["--litert-lib", text(&library), "--reference", text(&file), "--json", "-"];
+    let found = json(&verified(&fixture("steps_int8.tflite"), &words));
+    let rows: Vec<(&Value, &Value)> =
+        found["comparisons"].as_array().unwrap().iter().map(|r| (&r["runtime"], &r["against"])).collect();
+    for runtime in ["LiteRT XNNPACK", "LiteRT builtin"] {
+        assert!(rows.contains(&(&runtime.into(), &"model.tflite".into())), "{found}");
+    }
+    assert_eq!(found["reference"], "model.tflite");
+    // Two float files are held to the bar of float models.
+    let (_other, same) = converted(&fixture("steps.pt2"), &["--names", "forward"]);
+    let run = verified(&same, &["--runtime", "evaluator", "--reference", text(&file)]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("exact") && run.stdout.contains("PASS"), "{run:?}");
+    plant(&file, Builtin::FULLY_CONNECTED, 1, 1);
+    let run = verified(&same, &["--runtime", "evaluator", "--reference", text(&file)]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+}
+
+#[test]
+fn a_misspelt_requirement_is_told_with_the_names_there_are() {
+    let file = fixture("steps_int8.tflite");
+    let run = verified(&file, &["--require", "output_0.pnsr>=45"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("'pnsr'") && run.stderr.contains("snr, psnr, bits, top1"), "{run:?}");
+    for words in [["--require", "output_1.psnr>=45"], ["--data-range", "output_1=1"]] {
+        let run = verified(&file, &words);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("no output is called 'output_1'"), "{run:?}");
+        assert!(run.stderr.contains("they are output_0"), "{run:?}");
+    }
+    assert_eq!(verified(&file, &["--data-range", "output_0=-1"]).code, Some(2));
+}
+
+/// The example's archive: an image of one channel and a message of 16 bits, and an image back.
+fn watermark() -> PathBuf {
+    repository("examples/watermark/watermark.pt2")
+}
+
+#[test]
+fn pictures_are_inputs() {
+    let pictures = fixture("pictures");
+    let words = ["--runtime", "evaluator", "--images", text(&pictures), "--bits", "args_1", "--json", "-"];
+    let run =
+        verified(&watermark(), &[&words[..], &["--preprocess", "luma=bt601 resize=antialias"]].concat());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let found = json(&run);
+    // What the archive says, computed before any pass, is what the compiled file must give.
+    assert_eq!((&found["pass"], &found["reference"]), (&true.into(), &"watermark.pt2, evaluated".into()));
+    let names: Vec<&str> =
+        found["recordings"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+    assert!(
+        names.len() == 2 && names[0].ends_with("a_square.png") && names[1].ends_with("b_wide.jpg"),
+        "{names:?}"
+    );
+    for row in found["comparisons"].as_array().unwrap() {
+        assert!(row["metrics"]["max_abs"].as_f64().unwrap() > 0.0, "another way of computing: {row}");
+    }
+}
+
+#[test]
+fn pictures_that_do_not_fit_are_refused_with_what_would_mend_it() {
+    let wide = fixture("pictures/b_wide.jpg");
+    let refused = |words: &[&str]| {
+        let all = [&["--runtime", "evaluator", "--images", text(&wide)], words].concat();
+        let run = verified(&watermark(), &all);
+        (run.code, run.stderr)
+    };
+    let (code, said) = refused(&[]);
+    assert!(
+        code == Some(4) && said.contains("error[picture-unfit]") && said.contains("luma=bt601"),
+        "{said}"
+    );
+    let (code, said) = refused(&["--preprocess", "luma=bt601"]);
+    assert!(code == Some(4) && said.contains("80×72") && said.contains("resize=antialias"), "{said}");
+    let (code, said) = refused(&["--recorded", "no-such.safetensors"]);
+    assert!(code == Some(5), "{said}");
+    // The recording beside the archive has a message; with made-up bits none is needed.
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("model.pt2");
+    fs::copy(watermark(), &alone).unwrap();
+    let run = verified(&alone, &["--runtime", "evaluator", "--images", text(&wide)]);
+    assert!(run.code == Some(2) && run.stderr.contains("say --bits args_1"), "{run:?}");
+    let run = verified(&alone, &["--images", text(&wide), "--bits", "args_1=01a"]);
+    assert!(run.code == Some(2) && run.stderr.contains("not of zeros and ones"), "{run:?}");
+    let run = verified(&alone, &["--images", text(&wide), "--bits", "args_1=0110"]);
+    assert!(run.code == Some(2) && run.stderr.contains("has 4 bits where the input takes 16"), "{run:?}");
+    let run = verified(&alone, &["--images", text(&wide), "--bits", "message"]);
+    assert!(run.code == Some(2) && run.stderr.contains("they are args_0, args_1"), "{run:?}");
+    let run = verified(&fixture("steps.pt2"), &["--images", text(&wide)]);
+    assert!(run.code == Some(2) && run.stderr.contains("no input of steps.pt2 takes a picture"), "{run:?}");
+    let run = verified(&alone, &["--images", text(folder.path())]);
+    assert!(run.code == Some(2) && run.stderr.contains("holds no file that ends in .png"), "{run:?}");
+}
+
+#[test]
+fn what_an_embedder_changes_is_drawn_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = folder.path().join("drawn.png");
+    let words = ["--runtime", "evaluator", "--picture", text(&drawn), "--amplify", "4", "--json", "-"];
+    // The example's own archive stands for a detector here: it takes an image, but a message too.
+    let run = verified(&watermark(), &[&words[..], &["--then", text(&watermark())]].concat());
+    assert!(run.code == Some(2) && run.stderr.contains("a detector takes one image"), "{run:?}");
+
+    let run = verified(&watermark(), &words);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let psnr = json(&run)["picture"]["psnr_db"][0].as_f64().unwrap();
+    let mut reader =
+        png::Decoder::new(std::io::BufReader::new(fs::File::open(&drawn).unwrap())).read_info().unwrap();
+    let mut levels = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut levels).unwrap();
+    assert_eq!((frame.width, frame.height), (3 * 64, 64));
+    // The error of 8 bits aside, the picture shows the PSNR that is told.
+    let rows = levels.chunks_exact(3 * 64);
+    let squares = rows.flat_map(|row| (0..64).map(|x| (f64::from(row[x]) - f64::from(row[64 + x])).powi(2)));
+    let seen = 10.0 * (255f64.powi(2) / (squares.sum::<f64>() / 4096.0)).log10();
+    assert!((seen - psnr).abs() < 0.2, "{seen} dB is drawn, {psnr} dB told");
+    let run = verified(&watermark(), &["--picture", "drawn.jpg"]);
+    assert!(run.code == Some(2) && run.stderr.contains("does not end in .png"), "{run:?}");
+    let run = verified(&fixture("steps.pt2"), &["--runtime", "evaluator", "--picture", text(&drawn)]);
+    assert!(run.code == Some(2) && run.stderr.contains("does not take and give an image"), "{run:?}");
+}
+
+#[test]
+fn detectors_read_what_an_embedder_gives() {
+    let Some(library) = litert::library() else { return };
+    let (_folder, detector) = converted(&fixture("detector.pt2"), &[]);
+    let program = fixture("detector.pt2");
+    let words =
+        ["--litert-lib", text(&library), "--then", text(&program), "--then", text(&detector), "--json", "-"];
+    let run = |more: &[&str]| verified(&watermark(), &[&words[..], more].concat());
+    let ended = run(&["--require", "logits.bits>=1", "logits.snr>=90"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let found = json(&ended);
+    let links = found["links"].as_array().unwrap();
+    let named = |l: &Value| (l["embedder"].clone(), l["detector"].clone(), l["runtime"].clone());
+    let all: Vec<_> = links.iter().map(named).collect();
+    let (torch, file) = (Value::from("PyTorch"), Value::from("watermark.pt2"));
+    let (evaluated, compiled) = (Value::from("detector.pt2, evaluated"), Value::from("model.tflite"));
+    // PyTorch's image goes to each detector on each runtime, and each runtime's to each on the same.
+    assert_eq!(all[0], (torch.clone(), evaluated.clone(), "evaluator".into()));
+    for runtime in ["evaluator", "LiteRT XNNPACK", "LiteRT builtin"] {
+        for one in [
+            (torch.clone(), compiled.clone(), runtime.into()),
+            (file.clone(), evaluated.clone(), runtime.into()),
+            (file.clone(), compiled.clone(), runtime.into()),
+        ] {
+            assert!(all.contains(&one), "{one:?} in {all:?}");
+        }
+    }
+    assert_eq!(all.len(), 10);
+    // This detector was never taught: it finds the same bits everywhere, but not the message.
+    let recovered: Vec<&Value> = links.iter().map(|l| &l["recovered"]).collect();
+    assert!(
+        recovered.iter().all(|r| *r == recovered[0]) && recovered[0].as_f64().unwrap() < 1.0,
+        "{recovered:?}"
+    );
+    assert!(links.iter().skip(1).all(|l| l["as_first"] == 1.0 && l["bits"] == 16), "{found}");
+
+    let ended = run(&["--require", "message.bits>=1"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        json(&ended)["links"][0]["fault"].as_str().unwrap().ends_with("where >= 1 is required"),
+        "{ended:?}"
+    );
+}

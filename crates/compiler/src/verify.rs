@@ -5,18 +5,20 @@ mod fit;
 mod metrics;
 mod per_operator;
 mod recording;
+mod require;
 
 use ir::{Diagnostic, Tensor};
 
 use crate::evaluate;
 use crate::ops::Graph;
 
-pub use compare::{Bound, OPERATOR, Verdict, WHOLE_MODEL, compare};
-pub use fit::fitted;
+pub use compare::{Bound, MEASURED, OPERATOR, Verdict, WHOLE_MODEL, compare};
+pub use fit::{between, fitted};
 pub use metrics::Metrics;
 pub use per_operator::{EmbeddedProbe, Finding, Probe, paired, per_operator, twin};
 pub(crate) use recording::CODES;
 pub use recording::Recording;
+pub use require::{METRICS, Metric, Requirement};
 
 /// Something that runs a model.
 pub trait Executor {

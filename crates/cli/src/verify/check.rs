@@ -1,256 +1,285 @@
-//! Runs a model on every runtime and every recording, and compares.
+//! Runs a model on every runtime and everything it is given, and compares.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use compiler::ops::Layout;
-use compiler::verify::{Embedded, Executor, Recording, Verdict, WHOLE_MODEL, compare, fitted};
-use ir::{DType, Diagnostic, Tensor, TensorType};
-use runtime::Kernels;
+use compiler::verify::{MEASURED, Verdict, WHOLE_MODEL, between, compare, fitted};
+use ir::{Diagnostic, Tensor};
 
-use super::litert::{LiteRt, name};
+use super::chain::Chain;
+use super::demands::Demands;
+use super::given::{Given, made_up, recorded};
+use super::images::Images;
+use super::panels::Panels;
 use super::report::{Report, Row};
+use super::side::{Program, Side};
 use super::subject::Subject;
-use super::{NOTHING_VERIFIED, Runtime, Ways};
-use crate::place;
+use super::{NOTHING_VERIFIED, Ways};
 use crate::progress::Progress;
 
-/// Inputs with what PyTorch gave for them; made-up inputs have no outputs.
-pub(crate) struct Recorded {
-    /// Where they come from.
-    pub(crate) name: String,
-    /// The tensors, as the model takes and gives them.
-    pub(crate) recording: Recording,
+/// What is looked at, and how.
+pub(crate) struct Check<'a> {
+    /// The model.
+    pub(crate) subject: &'a Subject,
+    /// The file beside which recordings lie.
+    pub(crate) beside: &'a Path,
+    /// What runs it.
+    pub(crate) ways: &'a Ways,
+    /// Where channels of images are at its interface.
+    pub(crate) io: Layout,
+    /// Files that it is compared with, each on the same runtime.
+    pub(crate) references: &'a [Subject],
+    /// The program that it was compiled from, which says what is right where PyTorch's numbers are not recorded.
+    pub(crate) program: Option<&'a Program>,
+    /// What is required of it.
+    pub(crate) demands: &'a Demands,
+    /// What it is given beside recordings.
+    pub(crate) images: &'a Images,
 }
 
-/// Compares a model with the recordings; `beside` is the file beside which they lie.
-pub(crate) fn check(
-    subject: &Subject,
-    beside: &Path,
-    ways: &Ways,
-    io: Layout,
-    progress: &mut Progress,
-) -> Result<Report, Vec<Diagnostic>> {
-    let mut report = Report::new(beside.display().to_string());
-    let mut executors = executors(subject, ways, &mut report)?;
-    let types = input_types(subject, &executors).map_err(|d| vec![d])?;
-    report.recorded = recorded(beside, ways, &types, io)?;
-    if report.recorded.iter().all(|r| r.recording.outputs.is_empty()) {
-        report.unchecked.push(match ways.recorded.is_empty() {
-            true => format!(
-                "PyTorch's numbers: there is no recording ({}); record one with `edgewright.export`, or name one \
-                 with --recorded",
-                beside.with_extension("safetensors").display()
-            ),
-            false => "PyTorch's numbers: only inputs are recorded".into(),
-        });
+/// What comes after each run.
+#[derive(Default)]
+pub(crate) struct After<'a> {
+    /// Models that what the model gives is given to.
+    pub(crate) chain: Option<Chain<'a>>,
+    /// A picture of what it changes.
+    pub(crate) panels: Option<Panels>,
+}
+
+/// What a model gives on one runtime, or PyTorch on its own.
+pub(crate) struct Outputs {
+    /// What reports call the model.
+    pub(crate) name: String,
+    /// On what; `None` for what is the same on all.
+    pub(crate) runtime: Option<String>,
+    pub(crate) tensors: Vec<Tensor>,
+    /// How far each is from float64, where that is known.
+    rounding: Vec<Option<f64>>,
+    /// As PyTorch lays them out.
+    torch: bool,
+    /// Has it narrow weights?
+    narrow: bool,
+}
+
+impl Check<'_> {
+    /// Runs everything. Errs where nothing can be compared.
+    pub(crate) fn run(
+        &self,
+        after: &mut After<'_>,
+        progress: &mut Progress,
+    ) -> Result<Report, Vec<Diagnostic>> {
+        let mut outputs = self.subject.outputs.clone();
+        outputs.extend(after.chain.iter().flat_map(Chain::outputs));
+        self.demands.check(&outputs)?;
+        self.images.check(self.subject)?;
+        let mut report = Report::new(self.beside.display().to_string(), self.subject.narrow.clone());
+        let mut side = Side::open(self.subject, self.ways, &mut report)?;
+        let mut others = Vec::new();
+        for reference in self.references {
+            others.push(Side::open(reference, self.ways, &mut report)?);
+        }
+        if let Some(chain) = &mut after.chain {
+            chain.open(self.ways, &mut report)?;
+        }
+        self.give(&side, &mut report)?;
+        let given = std::mem::take(&mut report.given);
+        for (index, given) in given.iter().enumerate() {
+            let mut produced = self.expected(&mut others, index, given, &mut report, progress)?;
+            let compared = produced.len();
+            self.look(&mut side, index, given, &mut produced, &mut report, progress)?;
+            if let Some(chain) = &mut after.chain {
+                let message = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+                chain.look(index, self.subject, &message, &produced, self.demands, &mut report)?;
+            }
+            if let (Some(panels), Some(first)) = (&mut after.panels, produced.get(compared)) {
+                let inputs = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+                panels.look(self.subject, &inputs, first, self.io)?;
+            }
+        }
+        report.given = given;
+        self.missed(&mut report);
+        if let Some(panels) = &after.panels {
+            report.picture = panels.said();
+        }
+        if report.rows.is_empty() && report.links.is_empty() && report.failures.is_empty() {
+            let mut diagnostic =
+                Diagnostic::new(NOTHING_VERIFIED, "there is nothing to compare the model with");
+            for what in &report.unchecked {
+                diagnostic = diagnostic.note(format!("not checked: {what}"));
+            }
+            return Err(vec![diagnostic]);
+        }
+        Ok(report)
     }
-    for index in 0..report.recorded.len() {
-        let mut expected = report.recorded[index].recording.clone();
-        for any in &mut executors {
-            let runtime = any.executor().name();
+
+    /// Finds what the model is given.
+    fn give(&self, side: &Side<'_>, report: &mut Report) -> Result<(), Vec<Diagnostic>> {
+        report.given = recorded(self.beside, self.ways)?;
+        if self.images.are_given() {
+            let recorded = std::mem::take(&mut report.given);
+            report.given = self.images.given(self.subject, &side.types, self.io, recorded.first())?;
+            return Ok(());
+        }
+        if report.given.iter().all(|g| g.outputs.is_empty()) {
+            report.unchecked.push(match report.given.is_empty() {
+                true => format!(
+                    "PyTorch's numbers: there is no recording ({}); record one with `edgewright.export`, or name one \
+                     with --recorded",
+                    self.beside.with_extension("safetensors").display()
+                ),
+                false => "PyTorch's numbers: only inputs are recorded".into(),
+            });
+        }
+        if report.given.is_empty() {
+            report.given.push(made_up(&side.types).map_err(|d| vec![d])?);
+        }
+        Ok(())
+    }
+
+    /// What PyTorch gives, and the other files on each runtime.
+    fn expected(
+        &self,
+        others: &mut [Side<'_>],
+        index: usize,
+        given: &Given,
+        report: &mut Report,
+        progress: &mut Progress,
+    ) -> Result<Vec<Outputs>, Vec<Diagnostic>> {
+        let torch = |name: &str, tensors, rounding| Outputs {
+            name: name.into(),
+            runtime: None,
+            tensors,
+            rounding,
+            torch: true,
+            narrow: false,
+        };
+        let mut expected = Vec::new();
+        if !given.outputs.is_empty() {
+            expected.push(torch("PyTorch", given.outputs.clone(), given.rounding.clone()));
+        } else if let Some(program) = self.program {
+            progress.stage(&format!("computing {}", program.name));
+            // The layout of an interface is a matter of the file: PyTorch's program has its own.
+            let inputs = given
+                .inputs(&program.types(), Layout::Nchw)
+                .map_err(|d| vec![d.note(program.name.clone())])?;
+            let outputs = program.run(&inputs);
+            progress.finish();
+            match outputs {
+                Ok(outputs) => expected.push(torch(&program.name, outputs, Vec::new())),
+                Err(why) => report.failures.push((program.name.clone(), index, why)),
+            }
+        }
+        for other in others {
+            let inputs =
+                given.inputs(&other.types, self.io).map_err(|d| vec![d.note(other.subject.name.clone())])?;
+            for any in &mut other.executors {
+                let runtime = any.name();
+                progress.stage(&format!("running {} on {runtime}", other.subject.name));
+                let outputs = any.run(&inputs);
+                progress.finish();
+                match outputs {
+                    Ok(outputs) => expected.push(of_file(other.subject, runtime, outputs)),
+                    Err(why) => {
+                        report.failures.push((format!("{}, {runtime}", other.subject.name), index, why))
+                    }
+                }
+            }
+        }
+        Ok(expected)
+    }
+
+    /// Runs the model, compares what it gives with what is expected, and adds it to that.
+    fn look(
+        &self,
+        side: &mut Side<'_>,
+        index: usize,
+        given: &Given,
+        produced: &mut Vec<Outputs>,
+        report: &mut Report,
+        progress: &mut Progress,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let inputs = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+        let expected = produced.len();
+        let alone = expected == 0 && self.references.is_empty() && self.program.is_none();
+        for any in &mut side.executors {
+            let runtime = any.name();
             progress.stage(&format!("running on {runtime}"));
-            let outputs = any.executor().run(&expected.inputs);
+            let outputs = any.run(&inputs);
             progress.finish();
             let outputs = match outputs {
-                Ok(outputs) => outputs,
+                Ok(outputs) => of_file(self.subject, runtime, outputs),
                 Err(why) => {
                     report.failures.push((runtime, index, why));
                     continue;
                 }
             };
-            if expected.outputs.is_empty() {
-                // The first runtime is what the others are compared with.
-                expected.rounding = vec![None; outputs.len()];
-                expected.outputs = outputs;
-                report.stand_in = Some(runtime);
-                continue;
+            // Where nothing else is known, the first runtime is what the others are compared with.
+            let count = if alone { produced.len().min(1) } else { expected };
+            for reference in &produced[..count] {
+                if alone || reference.runtime.is_none() || reference.runtime == outputs.runtime {
+                    report.rows.extend(self.judged(index, &outputs, reference, alone));
+                }
             }
-            report.rows.extend(judged(subject, index, &runtime, &outputs, &expected, io));
+            produced.push(outputs);
         }
+        Ok(())
     }
-    if report.rows.is_empty() && report.failures.is_empty() {
-        let mut diagnostic = Diagnostic::new(NOTHING_VERIFIED, "there is nothing to compare the model with");
-        for what in &report.unchecked {
-            diagnostic = diagnostic.note(format!("not checked: {what}"));
+
+    fn judged(&self, given: usize, found: &Outputs, reference: &Outputs, alone: bool) -> Vec<Row> {
+        let float = self.subject.narrow.is_empty() && !reference.narrow;
+        let runtime = |outputs: &Outputs| outputs.runtime.clone().unwrap_or_default();
+        let against = if alone { runtime(reference) } else { reference.name.clone() };
+        let row = |output: usize, verdict: Result<Verdict, String>| {
+            let name = self.subject.output(output);
+            let demanded = verdict.as_ref().ok().map(|v| self.demands.unmet(&name, &v.metrics));
+            let (unmet, required) = demanded.unwrap_or_default();
+            Row {
+                runtime: runtime(found),
+                against: against.clone(),
+                given,
+                output,
+                range: self.demands.range(&name),
+                rounding: reference.rounding.get(output).copied().flatten(),
+                float,
+                required,
+                unmet,
+                verdict,
+                name,
+            }
+        };
+        if found.tensors.len() != reference.tensors.len() {
+            let (ours, theirs) = (found.tensors.len(), reference.tensors.len());
+            return vec![row(0, Err(format!("gives {ours} outputs where {against} gives {theirs}")))];
         }
-        return Err(vec![diagnostic]);
+        let bound = if float { WHOLE_MODEL } else { MEASURED };
+        let judge = |(i, (found, wanted)): (usize, (&Tensor, &Tensor))| {
+            let wanted = match reference.torch {
+                true => fitted(wanted, &found.ty(), self.io),
+                false => between(wanted, &found.ty()),
+            };
+            let rounding = reference.rounding.get(i).copied().flatten();
+            row(i, wanted.and_then(|wanted| compare(found, &wanted, bound, rounding)))
+        };
+        found.tensors.iter().zip(&reference.tensors).enumerate().map(judge).collect()
     }
-    Ok(report)
-}
 
-fn judged(
-    subject: &Subject,
-    recording: usize,
-    runtime: &str,
-    outputs: &[Tensor],
-    expected: &Recording,
-    io: Layout,
-) -> Vec<Row> {
-    let row = |output: usize, verdict: Result<Verdict, String>| Row {
-        runtime: runtime.into(),
-        recording,
-        output,
-        name: subject.output(output),
-        rounding: expected.rounding.get(output).copied().flatten(),
-        verdict,
-    };
-    if outputs.len() != expected.outputs.len() {
-        let why = format!("gives {} outputs where PyTorch gave {}", outputs.len(), expected.outputs.len());
-        return vec![row(0, Err(why))];
-    }
-    let pairs = outputs.iter().zip(&expected.outputs).zip(&expected.rounding).enumerate();
-    let judge = |((found, reference), rounding): ((&Tensor, &Tensor), &Option<f64>)| {
-        compare(found, &fitted(reference, &found.ty(), io)?, WHOLE_MODEL, *rounding)
-    };
-    pairs.map(|(i, pair)| row(i, judge(pair))).collect()
-}
-
-/// What runs the model.
-pub(crate) enum Any<'g> {
-    Embedded(Embedded<'g>),
-    LiteRt(Box<LiteRt>),
-}
-
-impl Any<'_> {
-    fn executor(&mut self) -> &mut dyn Executor {
-        match self {
-            Any::Embedded(evaluator) => evaluator,
-            Any::LiteRt(child) => child.as_mut(),
-        }
-    }
-}
-
-/// The runtimes asked for. What is missing goes into the report where all were asked for, and is an error where it was
-/// asked for by name.
-fn executors<'s>(
-    subject: &'s Subject,
-    ways: &Ways,
-    report: &mut Report,
-) -> Result<Vec<Any<'s>>, Vec<Diagnostic>> {
-    let mut executors = Vec::new();
-    if ways.runtime != Runtime::Litert {
-        match &subject.graph {
-            Ok(graph) => executors.push(Any::Embedded(Embedded(graph))),
-            Err(why) if ways.runtime == Runtime::Evaluator => return Err(why.clone()),
-            Err(why) => {
-                let all: Vec<&str> = why.iter().map(|d| d.message.as_str()).collect();
-                report.unchecked.push(format!("the evaluator: {}", all.join("; ")));
+    /// Notes the files that nothing was compared with.
+    fn missed(&self, report: &mut Report) {
+        for other in self.references {
+            if !report.rows.iter().any(|row| row.against == other.name) {
+                report.unchecked.push(format!("{}: no runtime runs both files", other.name));
             }
         }
     }
-    if let Some(library) = library(ways, report)? {
-        for kernels in [Kernels::Xnnpack, Kernels::Builtin] {
-            match LiteRt::open(&library, &subject.path, kernels) {
-                Ok(litert) => executors.push(Any::LiteRt(Box::new(litert))),
-                Err(why) => report.failures.push((name(kernels).into(), 0, why)),
-            }
-        }
-    }
-    Ok(executors)
 }
 
-/// LiteRT's library, where LiteRT is asked for and there.
-pub(crate) fn library(ways: &Ways, report: &mut Report) -> Result<Option<PathBuf>, Vec<Diagnostic>> {
-    if ways.runtime == Runtime::Evaluator {
-        return Ok(None);
+fn of_file(subject: &Subject, runtime: String, tensors: Vec<Tensor>) -> Outputs {
+    Outputs {
+        name: subject.name.clone(),
+        runtime: Some(runtime),
+        tensors,
+        rounding: Vec::new(),
+        torch: false,
+        narrow: !subject.narrow.is_empty(),
     }
-    let why = match runtime::find(&place::search(ways.litert_lib.clone())) {
-        Ok(path) => return Ok(Some(path)),
-        Err(why) => why,
-    };
-    let asked = ways.runtime == Runtime::Litert || !matches!(why, runtime::Error::Missing { .. });
-    let diagnostic = Diagnostic::from(why);
-    if asked {
-        return Err(vec![diagnostic]);
-    }
-    let help = diagnostic.help.map(|help| format!("; {help}")).unwrap_or_default();
-    let missing = format!("LiteRT: {}{help}", diagnostic.message);
-    if !report.unchecked.contains(&missing) {
-        report.unchecked.push(missing);
-    }
-    Ok(None)
-}
-
-/// The types of the model's inputs, from the graph or else from LiteRT.
-fn input_types(subject: &Subject, executors: &[Any<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
-    if let Ok(graph) = &subject.graph {
-        return Ok(graph.inputs().iter().map(|&i| graph.ty(i).clone()).collect());
-    }
-    let litert = executors.iter().find_map(|any| match any {
-        Any::LiteRt(litert) => Some(litert),
-        Any::Embedded(_) => None,
-    });
-    let Some(litert) = litert else { return Ok(Vec::new()) };
-    let port = |port: &runtime::Port| {
-        let sizes: Option<Vec<usize>> = port.sizes.iter().copied().collect();
-        let free =
-            || Diagnostic::new(NOTHING_VERIFIED, format!("the sizes of input '{}' are free", port.name));
-        Ok(TensorType::new(port.dtype, &sizes.ok_or_else(free)?))
-    };
-    litert.signature().inputs.iter().map(port).collect()
-}
-
-/// The recordings asked for, or those that lie beside a file, or made-up inputs.
-pub(crate) fn recorded(
-    beside: &Path,
-    ways: &Ways,
-    types: &[TensorType],
-    io: Layout,
-) -> Result<Vec<Recorded>, Vec<Diagnostic>> {
-    let mut paths = ways.recorded.clone();
-    if paths.is_empty() {
-        let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
-        let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
-        paths = all.take_while(|path| path.exists()).collect();
-    }
-    let read = |path: &PathBuf| {
-        let tensors = weights::read_safetensors(path)?;
-        let mut recording = Recording::read(&tensors).map_err(|d| d.note(path.display().to_string()))?;
-        recording.inputs =
-            given(&recording.inputs, types, io).map_err(|d| d.note(path.display().to_string()))?;
-        Ok(Recorded { name: path.display().to_string(), recording })
-    };
-    let all: Vec<Recorded> =
-        paths.iter().map(read).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])?;
-    if !all.is_empty() {
-        return Ok(all);
-    }
-    let inputs = types.iter().zip(1..).map(|(ty, seed)| made_up(ty, seed)).collect::<Result<_, _>>();
-    let inputs = inputs.map_err(|d: Diagnostic| vec![d])?;
-    let recording = Recording { inputs, outputs: Vec::new(), rounding: Vec::new() };
-    Ok(vec![Recorded { name: "made-up inputs".into(), recording }])
-}
-
-/// Recorded inputs as the model takes them.
-fn given(inputs: &[Tensor], types: &[TensorType], io: Layout) -> Result<Vec<Tensor>, Diagnostic> {
-    let wrong = |message: String| Diagnostic::new(compiler::evaluate::WRONG_INPUTS, message);
-    if inputs.len() != types.len() {
-        return Err(wrong(format!("{} inputs are recorded, the model takes {}", inputs.len(), types.len())));
-    }
-    let pairs = inputs.iter().zip(types).enumerate();
-    pairs
-        .map(|(i, (tensor, ty))| fitted(tensor, ty, io).map_err(|why| wrong(format!("input {i}: {why}"))))
-        .collect()
-}
-
-/// The most elements of an input that is made up.
-const MADE_UP: usize = 1 << 26;
-
-/// Floats from −2 to 2, the integers 0 and 1, drawn by a fixed generator.
-fn made_up(ty: &TensorType, seed: u64) -> Result<Tensor, Diagnostic> {
-    let unknown = || Diagnostic::new(NOTHING_VERIFIED, format!("no input is made up for {ty}: record one"));
-    let count = ty.count().ok().filter(|&count| count <= MADE_UP).ok_or_else(unknown)?;
-    let sizes = ty.sizes().map_err(|_| unknown())?;
-    let plain = ty.dtype == DType::Bool || ty.dtype.is_int() || matches!(ty.dtype.bits(), 16 | 32 | 64);
-    if !plain || ty.dtype.is_complex() || ty.dtype == DType::I4 {
-        return Err(unknown());
-    }
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let drawn = (0..count).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1 << 24)
-    });
-    let float = ty.dtype.is_float();
-    let values: Vec<f64> = drawn.map(|u| if float { 4.0 * u - 2.0 } else { (2.0 * u).floor() }).collect();
-    Ok(Tensor::from_f64s(ty.dtype, &sizes, values))
 }

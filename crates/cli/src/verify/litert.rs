@@ -8,7 +8,7 @@ use compiler::back::tflite::{INLINE_LIMIT, Interface, encode};
 use compiler::ops::Graph;
 use compiler::verify::{Executor, Probe, twin};
 use ir::{Diagnostic, Tensor, ValueId};
-use runtime::{Child, Kernels, Settings, Signature};
+use runtime::{Child, Kernels, Settings};
 use tempfile::TempDir;
 
 use crate::outcome::UNREADABLE;
@@ -41,10 +41,6 @@ pub(crate) struct LiteRt {
 impl LiteRt {
     pub(crate) fn open(library: &Path, model: &Path, kernels: Kernels) -> Result<Self, Diagnostic> {
         Ok(LiteRt { kernels, child: spawn(library, model, kernels)? })
-    }
-
-    pub(crate) fn signature(&self) -> &Signature {
-        self.child.signature()
     }
 }
 

@@ -1,12 +1,13 @@
 //! `--per-operator`: the error of each operator, alone and accumulated.
 
+use compiler::ops::Layout;
 use compiler::verify::{EmbeddedProbe, Probe, per_operator};
-use ir::Diagnostic;
+use ir::{Diagnostic, TensorType};
 use runtime::Kernels;
 
-use super::check::library;
 use super::litert::LiteRtProbe;
 use super::report::{PerOperator, Report};
+use super::side::library;
 use super::subject::Subject;
 use super::{Runtime, Ways};
 use crate::progress::Progress;
@@ -17,6 +18,7 @@ pub(crate) fn look(
     subject: &Subject,
     reference: Option<&Subject>,
     ways: &Ways,
+    io: Layout,
     report: &mut Report,
     progress: &mut Progress,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -42,10 +44,11 @@ pub(crate) fn look(
                 .into(),
         );
     }
+    let types: Vec<TensorType> = graph.inputs().iter().map(|&i| graph.ty(i).clone()).collect();
+    let inputs = report.given[0].inputs(&types, io).map_err(|d| vec![d])?;
     for mut probe in probes {
         progress.stage(&format!("looking at every operator on {}", probe.name()));
-        let inputs = &report.recorded[0].recording.inputs;
-        let found = per_operator(graph, right, inputs, probe.as_mut());
+        let found = per_operator(graph, right, &inputs, probe.as_mut());
         progress.finish();
         match found {
             Ok(findings) => report.operators.push(PerOperator { runtime: probe.name(), findings }),

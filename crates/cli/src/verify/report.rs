@@ -1,28 +1,46 @@
 //! What a verification found, as text and as JSON.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use compiler::verify::{Finding, Verdict};
-use ir::{Diagnostic, Leaf};
+use indexmap::{IndexMap, IndexSet};
+use ir::{DType, Diagnostic, Leaf};
 use serde_json::{Value, json};
 
 use super::VERIFICATION_FAILED;
-use super::check::Recorded;
+use super::chain::Link;
+use super::given::Given;
+use super::links;
+use super::panels::Painted;
 use crate::outcome::Outcome;
-use crate::table::Side::{Left, Right};
+use crate::table::Side::{self, Left, Right};
 use crate::table::Table;
 
-/// One output of one run.
+/// The most runs whose rows are all shown.
+const RUNS: usize = 8;
+
+/// One output of one run, against one reference.
 pub(crate) struct Row {
     pub(crate) runtime: String,
-    /// Which recording, from 0.
-    pub(crate) recording: usize,
+    /// What it is compared with.
+    pub(crate) against: String,
+    /// What was given, from 0.
+    pub(crate) given: usize,
     /// Which output, from 0.
     pub(crate) output: usize,
     /// The output's name.
     pub(crate) name: String,
     /// PyTorch's own rounding at this output, where it is recorded.
     pub(crate) rounding: Option<f64>,
+    /// The data range that was said for it.
+    pub(crate) range: Option<f64>,
+    /// Is it judged by the bar of float models? Else it is only measured.
+    pub(crate) float: bool,
+    /// Is anything required of it?
+    pub(crate) required: bool,
+    /// What it does not reach of that.
+    pub(crate) unmet: Vec<String>,
     /// How far it is; or why it cannot be compared.
     pub(crate) verdict: Result<Verdict, String>,
 }
@@ -36,12 +54,16 @@ pub(crate) struct PerOperator {
 /// Everything that was found.
 pub(crate) struct Report {
     model: String,
-    pub(crate) recorded: Vec<Recorded>,
+    /// The dtypes of its weights where they are narrower than floats of 32 bits.
+    narrow: Vec<DType>,
+    pub(crate) given: Vec<Given>,
     pub(crate) rows: Vec<Row>,
-    /// Runtimes that failed: which, on which recording, why.
+    /// What detectors found in what the model gave.
+    pub(crate) links: Vec<Link>,
+    /// The picture that was written.
+    pub(crate) picture: Option<Painted>,
+    /// Runtimes that failed: which, on what was given, why.
     pub(crate) failures: Vec<(String, usize, Diagnostic)>,
-    /// The runtime that the others are compared with, where PyTorch's outputs are not recorded.
-    pub(crate) stand_in: Option<String>,
     /// What was not looked at, and why.
     pub(crate) unchecked: Vec<String>,
     pub(crate) operators: Vec<PerOperator>,
@@ -50,22 +72,43 @@ pub(crate) struct Report {
 }
 
 impl Row {
-    fn fault(&self) -> Option<&str> {
-        match &self.verdict {
+    /// Everything that is wrong with it.
+    fn faults(&self) -> impl Iterator<Item = &str> {
+        let fault = match &self.verdict {
             Ok(verdict) => verdict.fault.as_deref(),
-            Err(why) => Some(why),
+            Err(why) => Some(why.as_str()),
+        };
+        fault.into_iter().chain(self.unmet.iter().map(String::as_str))
+    }
+
+    fn passes(&self) -> bool {
+        self.faults().next().is_none()
+    }
+
+    /// Is there a bar that it could fail?
+    fn is_judged(&self) -> bool {
+        self.float || self.required
+    }
+
+    fn word(&self) -> &'static str {
+        match self.passes() {
+            false => "FAIL",
+            true if self.is_judged() => "PASS",
+            true => "",
         }
     }
 }
 
 impl Report {
-    pub(crate) fn new(model: String) -> Self {
+    pub(crate) fn new(model: String, narrow: Vec<DType>) -> Self {
         Report {
             model,
-            recorded: Vec::new(),
+            narrow,
+            given: Vec::new(),
             rows: Vec::new(),
+            links: Vec::new(),
+            picture: None,
             failures: Vec::new(),
-            stand_in: None,
             unchecked: Vec::new(),
             operators: Vec::new(),
             undecided: false,
@@ -73,7 +116,13 @@ impl Report {
     }
 
     fn passes(&self) -> bool {
-        self.failures.is_empty() && self.rows.iter().all(|row| row.fault().is_none())
+        let links = self.links.iter().all(|link| link.unmet.is_empty());
+        self.failures.is_empty() && links && self.rows.iter().all(Row::passes)
+    }
+
+    /// Was anything held to a bar? A quantized model of which nothing is required is only measured.
+    fn is_judged(&self) -> bool {
+        self.rows.iter().any(Row::is_judged) || self.links.iter().any(|link| link.required)
     }
 
     /// Nothing where all passes; else one error that names every fault.
@@ -81,8 +130,9 @@ impl Report {
         if self.passes() {
             return Ok(());
         }
-        let faulty = self.rows.iter().filter(|row| row.fault().is_some()).count();
-        let total = self.rows.len();
+        let faulty = self.rows.iter().filter(|row| !row.passes()).count()
+            + self.links.iter().filter(|link| !link.unmet.is_empty()).count();
+        let total = self.rows.len() + self.links.len();
         let message = match self.failures.is_empty() {
             true => format!("{faulty} of {total} comparisons fail"),
             false => format!("{faulty} of {total} comparisons fail, {} runs break off", self.failures.len()),
@@ -99,8 +149,7 @@ impl Report {
 
     /// Is there an image whose sizes do not tell where its channels are?
     fn cubes(&self) -> bool {
-        let tensors =
-            self.recorded.iter().flat_map(|r| r.recording.inputs.iter().chain(&r.recording.outputs));
+        let tensors = self.given.iter().flat_map(Given::tensors);
         let cube = |sizes: &[usize]| matches!(sizes, [_, a, b, c] if a == b && b == c && *a > 1);
         self.undecided && tensors.map(ir::Tensor::sizes).any(cube)
     }
@@ -108,6 +157,10 @@ impl Report {
     /// The tables, what was not checked, and a last line that sums up. `worst` operators are shown.
     pub(crate) fn text(&self, worst: usize) -> String {
         let mut text = self.comparisons();
+        text.push_str(&links::text(&self.links));
+        if let Some(painted) = &self.picture {
+            text.push_str(&painted.text());
+        }
         for per_operator in &self.operators {
             text.push('\n');
             text.push_str(&per_operator.text(worst, !self.passes()));
@@ -120,83 +173,200 @@ impl Report {
     }
 
     fn comparisons(&self) -> String {
-        let several = self.recorded.len() > 1;
-        let mut table = Table::new(&[
-            ("runtime", Left),
-            (if several { "run  output" } else { "output" }, Left),
+        let (float, measured): (Vec<&Row>, Vec<&Row>) = self.shown().into_iter().partition(|row| row.float);
+        let mut text = String::new();
+        if self.given.len() > RUNS {
+            let _ = writeln!(text, "the worst of {} runs each:", self.given.len());
+        }
+        if !float.is_empty() {
+            text.push_str(&self.judged(&float));
+        }
+        if !measured.is_empty() {
+            text.push_str(&self.measured(&measured));
+        }
+        for row in self.shown() {
+            for fault in row.faults() {
+                let _ = writeln!(text, "{}, {}: {fault}", row.runtime, row.name);
+            }
+        }
+        text
+    }
+
+    /// All rows; of many runs, the worst of each output on each runtime: one that fails, or the one with most noise.
+    fn shown(&self) -> Vec<&Row> {
+        if self.given.len() <= RUNS {
+            return self.rows.iter().collect();
+        }
+        let mut worst: IndexMap<(&str, &str, usize), &Row> = IndexMap::new();
+        let rank =
+            |row: &Row| (row.passes(), row.verdict.as_ref().map_or(f64::NEG_INFINITY, |v| v.metrics.snr));
+        for row in &self.rows {
+            let entry = worst.entry((&row.runtime, &row.against, row.output)).or_insert(row);
+            let ((passes, snr), (before, least)) = (rank(row), rank(entry));
+            if (passes, snr.total_cmp(&least)) < (before, Ordering::Equal) {
+                *entry = row;
+            }
+        }
+        worst.into_values().collect()
+    }
+
+    /// The columns that name a row.
+    fn head(&self, more: &[(&'static str, Side)]) -> Table {
+        let output = if self.given.len() > 1 { "run  output" } else { "output" };
+        let mut head = vec![("runtime", Left), (output, Left)];
+        head.extend(self.several().then_some(("against", Left)));
+        head.extend_from_slice(more);
+        head.push(("", Left));
+        Table::new(&head)
+    }
+
+    /// Is there more than one thing that outputs are compared with?
+    fn several(&self) -> bool {
+        self.rows.iter().any(|row| row.against != self.rows[0].against)
+    }
+
+    /// A row of a table: what names it, its numbers or as many dashes, its verdict.
+    fn cells(&self, row: &Row, numbers: usize, cells: impl Fn(&Verdict) -> Vec<String>) -> Vec<String> {
+        let run = if self.given.len() > 1 { format!("{:<5}", row.given + 1) } else { String::new() };
+        let mut all = vec![row.runtime.clone(), run + &row.name];
+        all.extend(self.several().then(|| row.against.clone()));
+        match &row.verdict {
+            Ok(verdict) => all.extend(cells(verdict)),
+            Err(_) => all.extend(std::iter::repeat_n("-".to_string(), numbers)),
+        }
+        all.push(row.word().into());
+        all
+    }
+
+    /// What is held to the bar of float models.
+    fn judged(&self, rows: &[&Row]) -> String {
+        const COLUMNS: &[(&str, Side)] = &[
             ("max error", Right),
             ("allowed", Right),
             ("margin", Right),
             ("mean error", Right),
             ("1 - cosine", Right),
             ("SNR", Right),
-            ("", Left),
-        ]);
-        let mut faults = String::new();
-        for row in &self.rows {
-            let run = if several { format!("{:<5}", row.recording + 1) } else { String::new() };
-            let mut cells = vec![row.runtime.clone(), run + &row.name];
-            match &row.verdict {
-                Ok(v) => cells.extend([
+        ];
+        let mut table = self.head(COLUMNS);
+        for row in rows {
+            table.row(self.cells(row, COLUMNS.len(), |v| {
+                vec![
                     small(v.metrics.max_abs),
                     small(v.allowed),
                     times(v.margin()),
                     small(v.metrics.mean_abs),
                     small(v.metrics.cosine_distance),
-                    decibels(v.metrics.snr),
-                ]),
-                Err(_) => cells.extend(std::iter::repeat_n("-".to_string(), 6)),
-            }
-            cells.push(if row.fault().is_none() { "PASS" } else { "FAIL" }.into());
-            table.row(cells);
-            if let Some(fault) = row.fault() {
-                let _ = writeln!(faults, "{}, {}: {fault}", row.runtime, row.name);
-            }
+                    decibels(v.metrics.snr, 0),
+                ]
+            }));
         }
-        match self.rows.is_empty() {
-            true => faults,
-            false => table.text() + &faults,
+        table.text()
+    }
+
+    /// What is measured, and held to what is required.
+    fn measured(&self, rows: &[&Row]) -> String {
+        const COLUMNS: &[(&str, Side)] = &[
+            ("max error", Right),
+            ("mean error", Right),
+            ("1 - cosine", Right),
+            ("correlation", Right),
+            ("SNR", Right),
+            ("PSNR", Right),
+            ("of range", Right),
+            ("signs", Right),
+        ];
+        let mut table = self.head(COLUMNS);
+        for row in rows {
+            table.row(self.cells(row, COLUMNS.len(), |v| {
+                let range = row.range.unwrap_or(v.metrics.range);
+                vec![
+                    small(v.metrics.max_abs),
+                    small(v.metrics.mean_abs),
+                    small(v.metrics.cosine_distance),
+                    format!("{:.6}", v.metrics.correlation),
+                    decibels(v.metrics.snr, 2),
+                    decibels(v.metrics.psnr(range), 2),
+                    format!("{range:.4}"),
+                    part(v.metrics.sign_agreement, v.metrics.count),
+                ]
+            }));
         }
+        table.text()
+    }
+
+    /// What outputs are compared with, and on how much.
+    fn against(&self) -> String {
+        let names: IndexSet<&str> = self.rows.iter().map(|row| row.against.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let torch = names.contains(&"PyTorch");
+        let runs = match (self.given.len(), torch) {
+            (1, true) => ", one recorded run".into(),
+            (n, true) => format!(", {n} recorded runs"),
+            (1, false) => String::new(),
+            (n, false) => format!(", {n} runs"),
+        };
+        format!("{}{}{runs}", names.join(" and "), if torch { "" } else { ", not PyTorch" })
     }
 
     fn summary(&self) -> String {
-        let against = match &self.stand_in {
-            None if self.recorded.len() == 1 => "PyTorch, one recorded run".into(),
-            None => format!("PyTorch, {} recorded runs", self.recorded.len()),
-            Some(runtime) => format!("{runtime}, not PyTorch"),
-        };
+        let narrow: Vec<&str> = self.narrow.iter().map(|dtype| dtype.name()).collect();
+        let weights =
+            if narrow.is_empty() { String::new() } else { format!(", {} weights,", narrow.join(" and ")) };
+        let what = format!("{}{weights} against {}", self.model, self.against());
         if !self.passes() {
-            return format!("FAIL  {} against {against}\n", self.model);
+            return format!("FAIL  {what}\n");
+        }
+        if !self.is_judged() {
+            return format!(
+                "MEASURED  {what}; nothing is required of it: say it with --require, such as --require \
+                 \"{}.snr>=40\"\n",
+                self.rows.first().map_or("*", |row| row.name.as_str())
+            );
         }
         let margin = |row: &&Row| row.verdict.as_ref().map_or(0.0, Verdict::margin);
         let nearest = self.rows.iter().min_by(|a, b| margin(a).total_cmp(&margin(b)));
         let nearest = nearest.filter(|row| margin(row).is_finite()).map_or(String::new(), |row| {
             format!("; the least margin is {} ({}, {})", times(margin(&row)), row.runtime, row.name)
         });
-        format!("PASS  {} against {against}{nearest}\n", self.model)
+        format!("PASS  {what}{nearest}\n")
     }
 
-    /// Everything, for programs.
+    /// What outputs are compared with where that is one thing for all, as programs look for it.
+    fn reference(&self) -> &str {
+        let first = self.rows.first().map_or("PyTorch", |row| row.against.as_str());
+        let torch = self.rows.iter().any(|row| row.against == "PyTorch");
+        if torch { "PyTorch" } else { first }
+    }
+
+    /// Everything, for programs. `pass` is null where nothing is required of a quantized model.
     pub(crate) fn json(&self) -> Value {
         let row = |row: &Row| {
+            let faults: Vec<&str> = row.faults().collect();
             json!({
                 "runtime": row.runtime,
-                "recording": row.recording,
+                "against": row.against,
+                "recording": row.given,
                 "output": row.output,
                 "name": row.name,
-                "pass": row.fault().is_none(),
-                "fault": row.fault(),
+                "judged": row.is_judged(),
+                "pass": faults.is_empty(),
+                "fault": if faults.is_empty() { None } else { Some(faults.join("; ")) },
                 "rounding": row.rounding,
-                "metrics": row.verdict.as_ref().ok().map(metrics),
+                "metrics": row.verdict.as_ref().ok().map(|v| metrics(v, row.range)),
             })
         };
         let failure = |(runtime, recording, why): &(String, usize, Diagnostic)| json!({ "runtime": runtime, "recording": recording, "code": why.code.name, "message": why.message, "notes": why.notes });
+        let pass = (self.is_judged() || !self.passes()).then(|| self.passes());
         json!({
             "schema_version": 1,
             "model": self.model,
-            "pass": self.passes(),
-            "reference": self.stand_in.as_deref().unwrap_or("PyTorch"),
-            "recordings": self.recorded.iter().map(|r| &r.name).collect::<Vec<_>>(),
+            "weights": self.narrow.iter().map(|dtype| dtype.name()).collect::<Vec<_>>(),
+            "pass": pass,
+            "reference": self.reference(),
+            "recordings": self.given.iter().map(|g| &g.name).collect::<Vec<_>>(),
+            "links": self.links.iter().map(links::json).collect::<Vec<_>>(),
+            "picture": self.picture.as_ref().map(Painted::json),
             "comparisons": self.rows.iter().map(row).collect::<Vec<_>>(),
             "failures": self.failures.iter().map(failure).collect::<Vec<_>>(),
             "not_checked": self.unchecked,
@@ -274,7 +444,7 @@ impl PerOperator {
     fn json(&self) -> Value {
         let judged = |judged: &Option<Result<Verdict, String>>| match judged {
             None => Value::Null,
-            Some(Ok(verdict)) => metrics(verdict),
+            Some(Ok(verdict)) => metrics(verdict, None),
             Some(Err(why)) => json!({ "fault": why }),
         };
         let finding = |f: &Finding| {
@@ -311,7 +481,7 @@ fn place(leaf: Option<&Leaf>) -> String {
 }
 
 /// Numbers that are infinite or NaN are `null`: JSON has no others.
-fn metrics(verdict: &Verdict) -> Value {
+fn metrics(verdict: &Verdict, range: Option<f64>) -> Value {
     let m = &verdict.metrics;
     json!({
         "count": m.count,
@@ -324,7 +494,8 @@ fn metrics(verdict: &Verdict) -> Value {
         "cosine_distance": m.cosine_distance,
         "correlation": m.correlation,
         "snr_db": m.snr,
-        "psnr_db": m.psnr,
+        "psnr_db": m.psnr(range.unwrap_or(m.range)),
+        "data_range": range.unwrap_or(m.range),
         "sign_agreement": m.sign_agreement,
         "top1": m.top1,
         "misplaced": m.misplaced,
@@ -346,6 +517,14 @@ fn times(margin: f64) -> String {
     }
 }
 
-fn decibels(value: f64) -> String {
-    if value.is_finite() { format!("{value:.0} dB") } else { "-".into() }
+pub(super) fn decibels(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$} dB") } else { "-".into() }
+}
+
+/// `97/97` of few, per cent of many.
+pub(super) fn part(agreement: f64, count: usize) -> String {
+    match count {
+        0..10_000 => format!("{}/{count}", (agreement * count as f64).round()),
+        _ => format!("{:.3} %", 100.0 * agreement),
+    }
 }

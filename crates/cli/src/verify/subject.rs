@@ -4,23 +4,34 @@ use std::path::{Path, PathBuf};
 
 use compiler::back::tflite::{INLINE_LIMIT, encode};
 use compiler::compile::{compile, pipeline};
+use compiler::dialect::tfl::{self, Model};
 use compiler::front::{tflite, torch};
 use compiler::ops::Graph;
 use compiler::verify::paired;
-use ir::{Diagnostic, Journal, Silent};
+use indexmap::IndexSet;
+use ir::{DType, Diagnostic, Journal, Silent, TensorType};
 use tempfile::TempDir;
 
+use super::NOTHING_VERIFIED;
 use super::litert::folder;
 use crate::convert::{Reading, Target};
 
 /// A .tflite with its graph.
 pub(crate) struct Subject {
+    /// What reports call it: the name of the file that the user gave.
+    pub(crate) name: String,
     /// Where the file is.
     pub(crate) path: PathBuf,
     /// The graph; or why the file has operators that are not read.
     pub(crate) graph: Result<Graph, Vec<Diagnostic>>,
+    /// What its inputs are called, in order.
+    pub(crate) inputs: Vec<String>,
+    /// The types of its inputs; or why they are not known.
+    pub(crate) types: Result<Vec<TensorType>, Diagnostic>,
     /// What its outputs are called, in order.
     pub(crate) outputs: Vec<String>,
+    /// The dtypes of its weights that are narrower than floats of 32 bits; none where it is no quantized file.
+    pub(crate) narrow: Vec<DType>,
     _folder: Option<TempDir>,
 }
 
@@ -28,9 +39,22 @@ impl Subject {
     /// Opens a file. Errs where it is none of LiteRT's.
     pub(crate) fn open(path: &Path) -> Result<Self, Vec<Diagnostic>> {
         let file = tflite::open(path).map_err(|d| vec![d])?;
-        let outputs = file.model.signatures.first().map(|s| s.outputs.iter().map(|(name, _)| name.clone()));
-        let outputs = outputs.map(Iterator::collect).unwrap_or_default();
-        Ok(Subject { path: path.to_owned(), graph: tflite::import(&file), outputs, _folder: None })
+        let (inputs, outputs) = interface(&file.model);
+        let ty = |(name, tensor): &(String, usize)| {
+            file.model.subgraphs[0].tensors[*tensor].ty().map_err(|why| {
+                Diagnostic::new(NOTHING_VERIFIED, format!("input '{name}' cannot be given: {why}"))
+            })
+        };
+        Ok(Subject {
+            name: named(path),
+            path: path.to_owned(),
+            graph: tflite::import(&file),
+            types: inputs.iter().map(ty).collect(),
+            inputs: inputs.into_iter().map(|(name, _)| name).collect(),
+            outputs: outputs.into_iter().map(|(name, _)| name).collect(),
+            narrow: narrow(&file.model),
+            _folder: None,
+        })
     }
 
     /// Compiles an archive to a file that is gone when this value is.
@@ -47,7 +71,7 @@ impl Subject {
         encode(&compiled.graph, &compiled.interface, &compiled.source, &compiled.journal.ledger)?
             .write(&path, INLINE_LIMIT, &mut |_| {})
             .map_err(|d| vec![d])?;
-        Ok(Subject { _folder: Some(folder), ..Subject::open(&path)? })
+        Ok(Subject { _folder: Some(folder), name: named(archive), ..Subject::open(&path)? })
     }
 
     /// Does this file hold the same operators as another? Errs with the first that differs.
@@ -61,5 +85,49 @@ impl Subject {
     /// What the output of this index is called.
     pub(crate) fn output(&self, index: usize) -> String {
         self.outputs.get(index).cloned().unwrap_or_else(|| format!("output {index}"))
+    }
+}
+
+/// What reports call a file: its name without its folder.
+pub(crate) fn named(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Names and tensors of the inputs and of the outputs, as the first signature has them.
+type Interface = (Vec<(String, usize)>, Vec<(String, usize)>);
+
+fn interface(model: &Model) -> Interface {
+    let Some(main) = model.subgraphs.first() else { return Interface::default() };
+    let named = |tensors: &[usize]| tensors.iter().map(|&t| (main.tensors[t].name.clone(), t)).collect();
+    match model.signatures.first().filter(|s| s.subgraph == 0) {
+        Some(signature) => (signature.inputs.clone(), signature.outputs.clone()),
+        None => (named(&main.inputs), named(&main.outputs)),
+    }
+}
+
+/// The dtypes of constants that stand for floats of 32 bits and are narrower: those with a scale, and half floats.
+fn narrow(model: &Model) -> Vec<DType> {
+    let tensors = model.subgraphs.iter().flat_map(|graph| &graph.tensors);
+    let constant = tensors.filter(|t| model.buffers[t.buffer].bytes > 0);
+    let found: IndexSet<DType> = constant
+        .filter_map(|t| Some((t, tfl::dtype(t.element)?)))
+        .filter(|(t, dtype)| match dtype {
+            DType::F16 | DType::Bf16 => true,
+            _ => t.quantization.as_ref().is_some_and(|q| !q.scale.is_empty() || q.details.is_some()),
+        })
+        .map(|(_, dtype)| dtype)
+        .collect();
+    found.into_iter().collect()
+}
+
+/// Calls files by their whole paths where their names alone are the same.
+pub(crate) fn tell_apart(subject: &Subject, references: &mut [Subject]) {
+    let names: Vec<String> = references.iter().map(|r| r.name.clone()).collect();
+    let alike = |name: &str| names.iter().filter(|n| *n == name).count() > 1 || name == subject.name;
+    let twice: Vec<bool> = names.iter().map(|name| alike(name)).collect();
+    for (reference, twice) in references.iter_mut().zip(twice) {
+        if twice {
+            reference.name = reference.path.display().to_string();
+        }
     }
 }

@@ -40,6 +40,22 @@ pub fn fitted(tensor: &Tensor, ty: &TensorType, io: Layout) -> Result<Tensor, St
     }
 }
 
+/// A tensor of one file as another takes it: as it is, or as an image whose channels move to where the sizes fit.
+/// Errs where the tensor cannot be of this type.
+pub fn between(tensor: &Tensor, ty: &TensorType) -> Result<Tensor, String> {
+    let last = fitted(tensor, ty, Layout::Nchw);
+    if last.is_ok() || tensor.sizes().len() != 4 {
+        return last;
+    }
+    let first = Op::from(Transpose { order: Order::channels_first(4) });
+    match first.evaluate(&[tensor]) {
+        Some(turned) if ty.sizes().is_ok_and(|sizes| sizes == turned[0].sizes()) => {
+            fitted(&turned[0], ty, Layout::Nchw)
+        }
+        _ => last,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ir::DType;
@@ -58,6 +74,16 @@ mod tests {
         // A model that has its channels last itself.
         assert_eq!(fitted(&image, &image.ty(), Layout::Nhwc), Ok(image.clone()));
         assert!(fitted(&image, &TensorType::new(DType::F32, &[6]), Layout::Nchw).is_err());
+    }
+
+    #[test]
+    fn channels_move_either_way_between_files() {
+        let first = Tensor::new(&[1, 2, 1, 3], &[1f32, 2., 3., 4., 5., 6.]);
+        let last = Tensor::new(&[1, 1, 3, 2], &[1f32, 4., 2., 5., 3., 6.]);
+        assert_eq!(between(&first, &last.ty()), Ok(last.clone()));
+        assert_eq!(between(&last, &first.ty()), Ok(first.clone()));
+        assert_eq!(between(&first, &first.ty()), Ok(first.clone()));
+        assert!(between(&first, &TensorType::new(DType::F32, &[1, 1, 2, 3])).is_err());
     }
 
     #[test]

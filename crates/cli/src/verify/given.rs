@@ -1,0 +1,129 @@
+//! What a model is given: recorded inputs with what PyTorch gave for them, or made-up ones.
+
+use std::path::{Path, PathBuf};
+
+use compiler::evaluate::WRONG_INPUTS;
+use compiler::ops::Layout;
+use compiler::verify::{Recording, fitted};
+use ir::{DType, Diagnostic, Tensor, TensorType};
+
+use super::picture::Picture;
+use super::preprocess::{Preprocess, Slot};
+use super::{NOTHING_VERIFIED, Ways};
+
+/// What one run is given, with what PyTorch gave for it; nothing of that is known of made-up inputs and of pictures.
+pub(crate) struct Given {
+    /// Where it comes from.
+    pub(crate) name: String,
+    /// The inputs, in order.
+    feeds: Vec<Feed>,
+    /// PyTorch's outputs, in order; empty where they are not known.
+    pub(crate) outputs: Vec<Tensor>,
+    /// For each output, the largest difference of PyTorch's float32 from its float64, where that is known.
+    pub(crate) rounding: Vec<Option<f64>>,
+}
+
+/// What an input is given.
+pub(crate) enum Feed {
+    /// A tensor, as PyTorch takes it.
+    Tensor(Tensor),
+    /// A picture, read when it is needed.
+    Picture(PathBuf, Preprocess),
+}
+
+impl Given {
+    pub(crate) fn new(name: String, feeds: Vec<Feed>) -> Self {
+        Given { name, feeds, outputs: Vec::new(), rounding: Vec::new() }
+    }
+
+    fn recorded(path: &Path, recording: Recording) -> Self {
+        let Recording { inputs, outputs, rounding } = recording;
+        let feeds = inputs.into_iter().map(Feed::Tensor).collect();
+        Given { name: path.display().to_string(), feeds, outputs, rounding }
+    }
+
+    /// The inputs as a file takes them that has these types, and images in this layout.
+    pub(crate) fn inputs(&self, types: &[TensorType], io: Layout) -> Result<Vec<Tensor>, Diagnostic> {
+        let wrong = |message: String| Diagnostic::new(WRONG_INPUTS, message).note(self.name.clone());
+        if self.feeds.len() != types.len() {
+            let count = self.feeds.len();
+            return Err(wrong(format!("{count} inputs are recorded, the model takes {}", types.len())));
+        }
+        let input = |(i, (feed, ty)): (usize, (&Feed, &TensorType))| match feed {
+            Feed::Tensor(tensor) => fitted(tensor, ty, io).map_err(|why| wrong(format!("input {i}: {why}"))),
+            Feed::Picture(path, preprocess) => {
+                let slot =
+                    Slot::of(ty, io).ok_or_else(|| wrong(format!("input {i} is {ty}, which is no image")))?;
+                let picture = Picture::read(path)?;
+                preprocess.apply(&picture, slot, ty).map_err(|d| d.note(path.display().to_string()))
+            }
+        };
+        self.feeds.iter().zip(types).enumerate().map(input).collect()
+    }
+
+    /// What an input is given, where that is a tensor.
+    pub(crate) fn tensor(&self, input: usize) -> Option<&Tensor> {
+        match self.feeds.get(input)? {
+            Feed::Tensor(tensor) => Some(tensor),
+            Feed::Picture(..) => None,
+        }
+    }
+
+    /// The tensors that PyTorch took and gave.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let fed = self.feeds.iter().filter_map(|feed| match feed {
+            Feed::Tensor(tensor) => Some(tensor),
+            Feed::Picture(..) => None,
+        });
+        fed.chain(&self.outputs)
+    }
+}
+
+/// The recordings asked for, or those that lie beside a file; none where there are none.
+pub(crate) fn recorded(beside: &Path, ways: &Ways) -> Result<Vec<Given>, Vec<Diagnostic>> {
+    let mut paths = ways.recorded.clone();
+    if paths.is_empty() {
+        let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
+        let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
+        paths = all.take_while(|path| path.exists()).collect();
+    }
+    let read = |path: &PathBuf| {
+        let tensors = weights::read_safetensors(path)?;
+        let recording = Recording::read(&tensors).map_err(|d| d.note(path.display().to_string()))?;
+        Ok(Given::recorded(path, recording))
+    };
+    paths.iter().map(read).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])
+}
+
+/// Made-up inputs of these types.
+pub(crate) fn made_up(types: &[TensorType]) -> Result<Given, Diagnostic> {
+    let inputs = types.iter().zip(1..).map(|(ty, seed)| drawn(ty, seed).map(Feed::Tensor));
+    Ok(Given::new("made-up inputs".into(), inputs.collect::<Result<_, _>>()?))
+}
+
+/// The most elements of an input that is made up.
+const MADE_UP: usize = 1 << 26;
+
+/// Floats from −2 to 2, the integers 0 and 1, drawn by a fixed generator.
+fn drawn(ty: &TensorType, seed: u64) -> Result<Tensor, Diagnostic> {
+    let unknown = || Diagnostic::new(NOTHING_VERIFIED, format!("no input is made up for {ty}: record one"));
+    let count = ty.count().ok().filter(|&count| count <= MADE_UP).ok_or_else(unknown)?;
+    let sizes = ty.sizes().map_err(|_| unknown())?;
+    let plain = ty.dtype == DType::Bool || ty.dtype.is_int() || matches!(ty.dtype.bits(), 16 | 32 | 64);
+    if !plain || ty.dtype.is_complex() || ty.dtype == DType::I4 {
+        return Err(unknown());
+    }
+    let float = ty.dtype.is_float();
+    let values: Vec<f64> =
+        uniform(seed).take(count).map(|u| if float { 4.0 * u - 2.0 } else { (2.0 * u).floor() }).collect();
+    Ok(Tensor::from_f64s(ty.dtype, &sizes, values))
+}
+
+/// Numbers from 0 to 1, the same ones for the same seed.
+pub(crate) fn uniform(seed: u64) -> impl Iterator<Item = f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 24)
+    })
+}
