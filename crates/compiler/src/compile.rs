@@ -5,7 +5,7 @@ use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
 use crate::back::tflite::Interface;
 use crate::front::torch::{Program, import};
 use crate::ops::{Graph, Layout, Op};
-use crate::passes::{Limits, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, simplify};
+use crate::passes::{Limits, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, regroup, simplify};
 
 /// What a user may ask of a compilation.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(narrow::floats(options.narrow_floats))
         .then(narrow::integers(&options.limits))
         .then(lower::within(&options.limits))
+        .then(regroup::terms())
+        .then(fuse::consumers())
         .then(fuse::activations())
         .then(simplify::identities())
         .then(layout::assign(options.io_layout))

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod lower;
 pub mod narrow;
 pub mod rank;
+pub mod regroup;
 pub mod simplify;
 
 pub use limits::Limits;

@@ -25,6 +25,8 @@ fn pass(name: &str) -> Pass {
         "simplify" => passes::simplify::identities(),
         "fold" => passes::fold::constants(),
         "fuse" => passes::fuse::producers(),
+        "fuse::consumers" => passes::fuse::consumers(),
+        "regroup" => passes::regroup::terms(),
         "fuse::activations" => passes::fuse::activations(),
         "lower" => passes::lower::within(&Limits::default()),
         other => match other.strip_prefix("lower(forbid ").and_then(|names| names.strip_suffix(')')) {

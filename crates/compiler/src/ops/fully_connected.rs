@@ -1,8 +1,10 @@
 //! A matrix applied to the last axis, with an optional bias and a fused activation.
 
-use ir::{DType, Mismatch, Tensor, TensorType};
+use std::io;
 
-use super::definition::{Carried, Definition};
+use ir::{DType, Mismatch, Region, Tensor, TensorType};
+
+use super::definition::{Carried, Definition, Fetch};
 use super::matrix::{self, Real};
 use super::quantized::Hybrid;
 use super::spatial::{Activation, Layout};
@@ -37,6 +39,35 @@ impl FullyConnected {
 
 const HYBRID: Hybrid =
     Hybrid { builtin: Builtin::FULLY_CONNECTED, weights: &[DType::I8, DType::I4], axis: 0, per_tensor: true };
+
+/// The bytes of a weight that are held at once.
+const SLAB: usize = 4 << 20;
+
+/// `Σ a·b` in double precision.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_lanes.iter().zip(b_lanes) {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f64::from(a) * f64::from(b));
+    sums.into_iter().chain(rest).sum()
+}
+
+/// The results of one row, not yet rounded.
+fn row_sums(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Vec<f64> {
+    let x = x.as_slice::<f32>();
+    let mut sums: Vec<f64> =
+        weight.as_slice::<f32>().chunks_exact(x.len().max(1)).map(|w| dot(x, w)).collect();
+    if let Some(bias) = bias {
+        sums.iter_mut().zip(bias.as_slice::<f32>()).for_each(|(sum, &b)| *sum += f64::from(b));
+    }
+    sums
+}
 
 impl Definition for FullyConnected {
     const NAMES: &'static [&'static str] = &["fully_connected"];
@@ -81,12 +112,53 @@ impl Definition for FullyConnected {
         let wide = inputs.iter().map(|t| matrix::widened(t)).collect::<Option<Vec<_>>>()?;
         let wide: Vec<&Tensor> = wide.iter().map(|t| &**t).collect();
         let mut sums = match wide[0].dtype() {
+            DType::F32 if wide[0].count() == wide[1].sizes()[1] && wide[0].count() > 0 => {
+                let sums = row_sums(wide[0], wide[1], wide.get(2).copied());
+                let mut sizes = wide[0].sizes().to_vec();
+                *sizes.last_mut()? = sums.len();
+                Tensor::from_f64s(DType::F32, &sizes, sums)
+            }
             DType::F32 => self.compute::<f32>(&wide),
             DType::F64 => self.compute::<f64>(&wide),
             _ => return None,
         };
         self.activation.apply_to(&mut sums)?;
         Some(vec![matrix::converted(&sums, dtype)])
+    }
+
+    /// A box of the one row that a row makes: what a weight makes of a constant. Sums are in double precision.
+    fn evaluate_region(
+        &self,
+        inputs: &[&TensorType],
+        region: &Region,
+        fetch: Fetch<'_>,
+    ) -> Option<io::Result<Tensor>> {
+        let (x, weight) = (inputs[0].sizes().ok()?, inputs[1].sizes().ok()?);
+        let row = Region::whole(&x);
+        if row.count() != weight[1] || row.count() == 0 || inputs.iter().any(|t| t.dtype != DType::F32) {
+            return None;
+        }
+        let (first, count) = (*region.start.last()?, *region.sizes.last()?);
+        let mut run = || {
+            let x = fetch(0, &row)?;
+            let mut sums = Vec::with_capacity(count);
+            let step = (SLAB / (weight[1] * 4).max(1)).max(1);
+            for start in (first..first + count).step_by(step) {
+                let rows = start..(start + step).min(first + count);
+                let bias = match inputs.len() {
+                    2 => None,
+                    _ => Some(fetch(2, &Region { start: vec![start], sizes: vec![rows.len()] })?),
+                };
+                sums.extend(row_sums(&x, &fetch(1, &Region::rows(&weight, rows))?, bias.as_ref()));
+            }
+            Ok(Tensor::from_f64s(DType::F32, &region.sizes, sums))
+        };
+        let mut result = match run() {
+            Ok(result) => result,
+            Err(error) => return Some(Err(error)),
+        };
+        self.activation.apply_to(&mut result)?;
+        Some(Ok(result))
     }
 
     /// Every order whose last axis stays last is the same product.

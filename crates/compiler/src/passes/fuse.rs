@@ -1,4 +1,7 @@
-//! Operators taken into the one that makes their operand: scales, biases, padding, activations.
+//! Operators taken into the one that makes their operand, or into those that read it: scales, biases, padding,
+//! activations.
+
+mod consumers;
 
 use ir::{Constant, DType, Tensor, ValueId, rules};
 
@@ -14,6 +17,15 @@ pub fn producers() -> Pass {
         "fuse",
         "take batch norms, scales, biases and padding into convolutions and linear layers",
         RULES,
+    )
+}
+
+/// Scales and shifts go into the weighted operators that read them.
+pub fn consumers() -> Pass {
+    ir::rules_pass(
+        "fuse::consumers",
+        "take scales and shifts into the convolutions and linear layers that read them",
+        consumers::RULES,
     )
 }
 
