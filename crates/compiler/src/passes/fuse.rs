@@ -3,6 +3,9 @@
 
 mod consumers;
 
+mod norm;
+mod scale;
+
 use ir::{Constant, DType, Tensor, ValueId, rules};
 
 use super::lower::batch_norm_as_line;
@@ -34,8 +37,18 @@ pub fn activations() -> Pass {
     ir::rules_pass("fuse::activations", "take activations into what makes their operand", ACTIVATIONS)
 }
 
-const RULES: &[Rule] =
-    rules![batch_norm_as_line, scale_weight, shift_bias, subtract_from_bias, pad_into_convolution];
+const RULES: &[Rule] = rules![
+    norm::layer_norm_of_means,
+    norm::affine_into_layer_norm,
+    batch_norm_as_line,
+    scale_weight,
+    shift_bias,
+    subtract_from_bias,
+    pad_into_convolution,
+    scale::merge_factors,
+    scale::scale_into_readers,
+    scale::scale_behind_shift,
+];
 
 const ACTIVATIONS: &[Rule] = rules![fuse_activation];
 

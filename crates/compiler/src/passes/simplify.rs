@@ -11,6 +11,7 @@ mod elements;
 mod motion;
 mod parts;
 
+pub(super) use elements::is_power_of_two;
 use ir::ValueId;
 
 use crate::ops::{Op, Pass, Patch, Rule, Site};
@@ -55,6 +56,7 @@ const RULES: &[Rule] = ir::rules![
     elements::merge_casts,
     elements::drop_factor_of_one,
     elements::drop_term_of_zero,
+    elements::product_for_quotient,
     elements::once_is_enough,
     elements::undone,
     elements::drop_unbounded_clamp,

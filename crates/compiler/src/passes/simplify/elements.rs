@@ -1,6 +1,6 @@
 //! Identities of casts and of functions of elements.
 
-use ir::DType;
+use ir::{DType, Tensor};
 
 use super::{instead, one_for_two};
 use crate::ops::{
@@ -81,6 +81,26 @@ fn all(at: Site<'_>, index: usize, is: impl Fn(f64) -> bool) -> bool {
         matches!(d, DType::F16 | DType::Bf16 | DType::F32 | DType::F64) || (d.is_int() && d.bits() >= 8)
     };
     tensor.is_some_and(|t| t.count() <= LOOKED_AT && readable(t.dtype()) && t.to_f64s().into_iter().all(is))
+}
+
+/// `x / c  =>  x · (1 / c)` for powers of two, whose reciprocals are exact: each is the same number, rounded once
+pub(super) fn product_for_quotient(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Binary { function: Arithmetic::Div, activation } = at.op()? else { return None };
+    let c = at.constant(1)?.inline().filter(|t| t.count() == 1 && t.dtype() == DType::F32)?;
+    let reciprocal = c.as_slice::<f32>()[0].recip();
+    if ![c.as_slice::<f32>()[0], reciprocal].into_iter().all(is_power_of_two) {
+        return None;
+    }
+    let mut patch = at.patch();
+    let reciprocal = patch.constant("reciprocal", Tensor::new(c.sizes(), &[reciprocal]));
+    let product = patch.add(Binary { function: Arithmetic::Mul, activation }, [at.inputs()[0], reciprocal]);
+    Some(patch.replace(at.output(), product))
+}
+
+/// Does a product with it round nothing, short of where numbers end?
+pub(in crate::passes) fn is_power_of_two(x: f32) -> bool {
+    // The sign and the exponent are free, the digits behind the first are zero.
+    x.is_normal() && x.to_bits() << 9 == 0
 }
 
 /// `f(f(x))  =>  f(x)` for functions that leave their results as they are
