@@ -3,6 +3,7 @@
 mod chain;
 mod check;
 mod demands;
+mod findings;
 mod given;
 mod images;
 mod links;
@@ -30,6 +31,7 @@ use chain::Chain;
 use check::{After, Check};
 use demands::Demands;
 use images::Images;
+use operators::Right;
 use panels::Panels;
 use report::Report;
 use side::Program;
@@ -170,8 +172,9 @@ impl Verify {
         let mut report = check.run(&mut after, &mut progress)?;
         report.undecided = io == Layout::Nchw && !self.is_archive();
         if self.per_operator {
-            let right = self.right(&subject, &mut report)?;
-            operators::look(&subject, right.as_ref(), &self.ways, io, &mut report, &mut progress)?;
+            let archive = self.archive()?;
+            let right = self.right(&subject, archive.as_ref(), &references, &mut report)?;
+            operators::look(&subject, right, &self.ways, io, &mut report, &mut progress)?;
         }
         progress.finish();
         if let Some(path) = &self.json {
@@ -199,28 +202,41 @@ impl Verify {
         Program::read(archive, &self.reading).map(Some)
     }
 
-    /// What the operators of a .tflite should compute, where its archive is known and compiles to the same ones.
-    fn right(&self, subject: &Subject, report: &mut Report) -> Result<Option<Subject>, Vec<Diagnostic>> {
+    /// The file of the archive that says what the operators of a .tflite should compute, where it is known.
+    fn archive(&self) -> Result<Option<Subject>, Vec<Diagnostic>> {
         let beside = self.model.with_extension("pt2");
         let archive = match &self.against {
             Some(archive) => archive,
             None if beside != self.model && beside.exists() => &beside,
             None => return Ok(None),
         };
-        let compiled = Subject::compiled(archive, &self.reading, &self.target)?;
-        let Err(why) = compiled.paired(subject) else { return Ok(Some(compiled)) };
-        let message = format!(
-            "{} does not compile to the operators of {}: {why}",
-            archive.display(),
-            self.model.display()
-        );
+        Subject::compiled(archive, &self.reading, &self.target).map(Some)
+    }
+
+    /// What the operators of a .tflite should compute: as its archive compiles, or for a quantized one as a file of
+    /// floats that it is compared with. Errs where the archive that is named compiles to others.
+    fn right<'a>(
+        &self,
+        subject: &Subject,
+        archive: Option<&'a Subject>,
+        references: &'a [Subject],
+        report: &mut Report,
+    ) -> Result<Option<Right<'a>>, Vec<Diagnostic>> {
+        let float = references.iter().find(|r| r.narrow.is_empty() && !subject.narrow.is_empty());
+        let Some(other) = archive.or(float) else { return Ok(None) };
+        let why = match Right::of(subject, other) {
+            Ok(right) => return Ok(Some(right)),
+            Err(why) => why,
+        };
+        let compiles = if archive.is_some() { "does not compile to" } else { "does not have" };
+        let message = format!("{} {compiles} the operators of {}: {why}", other.name, self.model.display());
         if self.against.is_some() {
             return Err(vec![
                 Diagnostic::new(crate::outcome::USAGE, message)
                     .help("say the options that it was converted with, such as --io-layout nhwc"),
             ]);
         }
-        report.unchecked.push(format!("operators against the archive: {message}"));
+        report.unchecked.push(format!("operators against {}: {message}", other.name));
         Ok(None)
     }
 }

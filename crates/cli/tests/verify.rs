@@ -456,3 +456,62 @@ fn detectors_read_what_an_embedder_gives() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn the_operators_that_add_most_noise_come_first() {
+    let Some(library) = litert::library() else { return };
+    let (archive, recorded) = (fixture("steps.pt2"), fixture("steps.safetensors"));
+    let words = ["--litert-lib", text(&library), "--recorded", text(&recorded), "--per-operator"];
+    let file = fixture("steps_int8.tflite");
+    let run = |more: &[&str]| verified(&file, &[&words[..], more].concat());
+    let told = run(&["--against", text(&archive), "--worst", "2"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    // On LiteRT as on the evaluator, the second layer is the noisier, and its line is that of the source.
+    let source = fs::read_to_string(fixture("make.py")).unwrap();
+    let line = 1 + source.lines().position(|l| l.contains("self.second(x)")).unwrap();
+    let rows: Vec<&str> = told.stdout.lines().filter(|l| l.contains("fully_connected")).collect();
+    assert_eq!(rows.len(), 6, "{told:?}");
+    for pair in rows.chunks(2) {
+        assert!(
+            pair[0].starts_with('4') && pair[0].contains(&format!("make.py:{line} in forward")),
+            "{pair:?}"
+        );
+        assert!(pair[1].starts_with('2') && pair[1].contains(" i8 "), "{pair:?}");
+    }
+
+    let found = json(&run(&["--against", text(&archive), "--json", "-"]));
+    let per_runtime = found["per_operator"].as_array().unwrap();
+    assert_eq!(per_runtime.len(), 3);
+    for operators in per_runtime {
+        assert_eq!(operators["against"], "steps.pt2");
+        let all = operators["operators"].as_array().unwrap();
+        let narrow: Vec<&Value> = all.iter().map(|o| &o["weights"]).collect();
+        let i8 = &Value::from("i8");
+        assert_eq!(narrow, [&Value::Null, &Value::Null, i8, &Value::Null, i8, &Value::Null]);
+        for operator in all {
+            // What the parts are apart from their sum is their own rounding.
+            let of = |part: &str| operator[part]["max_abs"].as_f64().unwrap();
+            let (local, inherited, total) = (of("isolated"), of("inherited"), of("accumulated"));
+            assert!(
+                total <= (local + inherited) * 1.000_001 && local <= (total + inherited) * 1.000_001,
+                "{operator}"
+            );
+        }
+        // The first layer has the model's own input before it: what it inherits is rounding.
+        assert!(all[2]["inherited"]["max_abs"].as_f64().unwrap() < 1e-6, "{operators}");
+        assert!(all[2]["isolated"]["max_abs"].as_f64().unwrap() > 1e-4, "{operators}");
+    }
+
+    // A file of floats says the same as the archive that it was made of.
+    let (_folder, float) = converted(&archive, &[]);
+    let again = json(&run(&["--reference", text(&float), "--json", "-"]));
+    let local = |found: &Value, runtime: usize| {
+        found["per_operator"][runtime]["operators"][4]["isolated"]["max_abs"].as_f64().unwrap()
+    };
+    assert_eq!(again["per_operator"][1]["against"], "model.tflite");
+    assert_eq!(local(&again, 1), local(&found, 1));
+    // Against its own weights, what is left is what the kernels round.
+    let own = json(&run(&["--json", "-"]));
+    assert_eq!(own["per_operator"].as_array().unwrap().len(), 2);
+    assert!(local(&own, 0) < local(&found, 1), "{own}");
+}

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use compiler::back::tflite::{INLINE_LIMIT, Interface, encode};
+use compiler::back::tflite::{INLINE_LIMIT, Interface, WriteError, encode, write_file};
+use compiler::dialect::tfl;
+use compiler::front::tflite::{self, File, import_traced};
 use compiler::ops::Graph;
 use compiler::verify::{Executor, Probe, twin};
 use ir::{Diagnostic, Tensor, ValueId};
@@ -86,6 +88,77 @@ impl Probe for LiteRtProbe<'_> {
             INLINE_LIMIT,
             &mut |_| {},
         )?;
+        Ok(spawn(&self.library, &path, self.kernels)?.run(inputs)?)
+    }
+}
+
+/// A file on LiteRT as it is, its inner tensors given out: the same operators and weights with other outputs. The
+/// arithmetic of quantized operators is in options that a graph does not keep, hence the file itself.
+pub(crate) struct FileProbe {
+    file: File,
+    /// The value of each tensor.
+    values: Vec<Option<ValueId>>,
+    /// The values that the graph is given.
+    inputs: Vec<ValueId>,
+    library: PathBuf,
+    kernels: Kernels,
+    folder: TempDir,
+}
+
+impl FileProbe {
+    /// The graph of the file, and the file as a probe for it.
+    pub(crate) fn new(path: &Path, library: &Path, kernels: Kernels) -> Result<Self, Vec<Diagnostic>> {
+        let file = tflite::open(path).map_err(|d| vec![d])?;
+        let (graph, values) = import_traced(&file)?;
+        let folder = folder().map_err(|d| vec![d])?;
+        Ok(FileProbe {
+            file,
+            values,
+            inputs: graph.inputs().to_vec(),
+            library: library.to_owned(),
+            kernels,
+            folder,
+        })
+    }
+
+    fn tensor(&self, value: ValueId) -> Option<usize> {
+        self.values.iter().position(|v| *v == Some(value))
+    }
+}
+
+impl Probe for FileProbe {
+    fn name(&self) -> String {
+        name(self.kernels).into()
+    }
+
+    fn shows(&self, value: ValueId) -> bool {
+        self.tensor(value).is_some()
+    }
+
+    fn values(&mut self, wanted: &[ValueId], inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic> {
+        let missing = || Diagnostic::bug("a value is looked at that no tensor has");
+        let tensors = |values: &[ValueId]| values.iter().map(|&v| self.tensor(v)).collect::<Option<Vec<_>>>();
+        let (given, wanted) = tensors(&self.inputs).zip(tensors(wanted)).ok_or_else(missing)?;
+        let mut model = self.file.model.clone();
+        let main = &mut model.subgraphs[0];
+        let last = main.operators.iter().rposition(|o| o.outputs.iter().any(|t| wanted.contains(t)));
+        main.operators.truncate(last.map_or(0, |last| last + 1));
+        (main.inputs, main.outputs) = (given.clone(), wanted.clone());
+        let named = |prefix: &str, tensors: Vec<usize>| {
+            tensors.into_iter().enumerate().map(|(i, t)| (format!("{prefix}_{i}"), t)).collect()
+        };
+        model.signatures = vec![tfl::Signature {
+            key: "serving_default".into(),
+            subgraph: 0,
+            inputs: named("input", given),
+            outputs: named("value", wanted),
+        }];
+        let path = self.folder.path().join("twin.tflite");
+        let written = write_file(&path, &model, INLINE_LIMIT, |index, out| {
+            self.file.copy(index, out).map_err(WriteError::from)
+        });
+        written
+            .map_err(|why| Diagnostic::new(UNREADABLE, format!("the file cannot be written again: {why}")))?;
         Ok(spawn(&self.library, &path, self.kernels)?.run(inputs)?)
     }
 }

@@ -3,13 +3,14 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use compiler::verify::{Finding, Verdict};
+use compiler::verify::Verdict;
 use indexmap::{IndexMap, IndexSet};
-use ir::{DType, Diagnostic, Leaf};
+use ir::{DType, Diagnostic};
 use serde_json::{Value, json};
 
 use super::VERIFICATION_FAILED;
 use super::chain::Link;
+use super::findings::PerOperator;
 use super::given::Given;
 use super::links;
 use super::panels::Painted;
@@ -43,12 +44,6 @@ pub(crate) struct Row {
     pub(crate) unmet: Vec<String>,
     /// How far it is; or why it cannot be compared.
     pub(crate) verdict: Result<Verdict, String>,
-}
-
-/// The operators of a model under one runtime.
-pub(crate) struct PerOperator {
-    pub(crate) runtime: String,
-    pub(crate) findings: Vec<Finding>,
 }
 
 /// Everything that was found.
@@ -375,113 +370,8 @@ impl Report {
     }
 }
 
-impl PerOperator {
-    /// The operators that strain their bounds most, in the order of the run, and the first that leaves them.
-    fn text(&self, worst: usize, fails: bool) -> String {
-        let mut ranked: Vec<&Finding> = self.findings.iter().filter(|f| f.strain() > 0.0).collect();
-        ranked.sort_by(|a, b| b.strain().total_cmp(&a.strain()));
-        ranked.truncate(worst);
-        ranked.sort_by_key(|f| f.index);
-        let mut table = Table::new(&[
-            ("#", Right),
-            ("operator", Left),
-            ("result", Left),
-            ("alone", Right),
-            ("allowed", Right),
-            ("accumulated", Right),
-            ("", Left),
-            ("PyTorch", Left),
-        ]);
-        let error = |judged: &Option<Result<Verdict, String>>| match judged {
-            None => "-".to_string(),
-            Some(Ok(verdict)) => small(verdict.metrics.max_abs),
-            Some(Err(_)) => "?".to_string(),
-        };
-        for finding in &ranked {
-            let allowed =
-                finding.isolated.as_ref().and_then(|j| j.as_ref().ok()).map_or(f64::NAN, |v| v.allowed);
-            table.row(vec![
-                finding.index.to_string(),
-                finding.operator.into(),
-                format!("{} {}", finding.value, finding.ty),
-                error(&finding.isolated),
-                if allowed.is_nan() { "-".into() } else { small(allowed) },
-                error(&finding.accumulated),
-                if finding.strain() > 1.0 { "FAIL" } else { "" }.into(),
-                place(finding.place.as_ref()),
-            ]);
-        }
-        let mut text = format!("{} operators on {}", self.findings.len(), self.runtime);
-        if !ranked.is_empty() {
-            let _ = write!(
-                text,
-                "; each alone on the inputs that it had, the {} nearest to their bounds",
-                ranked.len()
-            );
-            let _ = write!(text, ":\n{}", table.text());
-        } else {
-            text.push('\n');
-        }
-        // What adds up along the way matters only where it reaches an output.
-        let adds_up = self.first(Finding::accumulated_strain).filter(|_| fails);
-        text.push_str(&match (self.first(Finding::strain), adds_up) {
-            (Some(first), _) => format!("the error begins at {}\n", named(first)),
-            (None, Some(first)) => {
-                format!(
-                    "each operator alone is within its bound; what adds up leaves it at {}\n",
-                    named(first)
-                )
-            }
-            (None, None) => "each operator alone is within its bound\n".into(),
-        });
-        text
-    }
-
-    fn first(&self, strain: impl Fn(&Finding) -> f64) -> Option<&Finding> {
-        self.findings.iter().find(|finding| strain(finding) > 1.0)
-    }
-
-    fn json(&self) -> Value {
-        let judged = |judged: &Option<Result<Verdict, String>>| match judged {
-            None => Value::Null,
-            Some(Ok(verdict)) => metrics(verdict, None),
-            Some(Err(why)) => json!({ "fault": why }),
-        };
-        let finding = |f: &Finding| {
-            let line = f.place.as_ref().and_then(Leaf::line);
-            json!({
-                "index": f.index,
-                "operator": f.operator,
-                "value": f.value,
-                "type": f.ty.to_string(),
-                "pass": f.strain() <= 1.0,
-                "isolated": judged(&f.isolated),
-                "accumulated": judged(&f.accumulated),
-                "file": line.map(|l| &l.file),
-                "line": line.map(|l| l.line),
-                "module": f.place.as_ref().map(|p| &p.module),
-                "target": f.place.as_ref().map(|p| &p.target),
-            })
-        };
-        json!({
-            "runtime": self.runtime,
-            "first_beyond": self.first(Finding::strain).map(|f| f.index),
-            "operators": self.findings.iter().map(finding).collect::<Vec<_>>(),
-        })
-    }
-}
-
-/// `conv2d "conv2d_1", model.py:30, module encoder.0`.
-fn named(finding: &Finding) -> String {
-    format!("{} \"{}\": {}", finding.operator, finding.value, place(finding.place.as_ref()))
-}
-
-fn place(leaf: Option<&Leaf>) -> String {
-    leaf.map_or("no line is known".into(), Leaf::to_string)
-}
-
 /// Numbers that are infinite or NaN are `null`: JSON has no others.
-fn metrics(verdict: &Verdict, range: Option<f64>) -> Value {
+pub(super) fn metrics(verdict: &Verdict, range: Option<f64>) -> Value {
     let m = &verdict.metrics;
     json!({
         "count": m.count,
@@ -505,7 +395,7 @@ fn metrics(verdict: &Verdict, range: Option<f64>) -> Value {
     })
 }
 
-fn small(value: f64) -> String {
+pub(super) fn small(value: f64) -> String {
     if value == 0.0 { "0".into() } else { format!("{value:.2e}") }
 }
 

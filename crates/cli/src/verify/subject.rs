@@ -7,7 +7,6 @@ use compiler::compile::{compile, pipeline};
 use compiler::dialect::tfl::{self, Model};
 use compiler::front::{tflite, torch};
 use compiler::ops::Graph;
-use compiler::verify::paired;
 use indexmap::IndexSet;
 use ir::{DType, Diagnostic, Journal, Silent, TensorType};
 use tempfile::TempDir;
@@ -72,14 +71,6 @@ impl Subject {
             .write(&path, INLINE_LIMIT, &mut |_| {})
             .map_err(|d| vec![d])?;
         Ok(Subject { _folder: Some(folder), name: named(archive), ..Subject::open(&path)? })
-    }
-
-    /// Does this file hold the same operators as another? Errs with the first that differs.
-    pub(crate) fn paired(&self, other: &Subject) -> Result<(), String> {
-        let (Ok(own), Ok(others)) = (&self.graph, &other.graph) else {
-            return Err("one of them has operators that are not read".into());
-        };
-        paired(own, others).map(drop)
     }
 
     /// What the output of this index is called.

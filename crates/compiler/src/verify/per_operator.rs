@@ -1,11 +1,18 @@
 //! Where does an error come from? Every operator's output held against the evaluator, alone and along the way.
+//!
+//! With `Q` what a file computes and `F` what it should, operator by operator on their own inputs `q` and `f`:
+//!
+//! ```text
+//! Q(q) − F(f)  =  (Q(q) − F(q))  +  (F(q) − F(f))
+//! accumulated      isolated          inherited
+//! ```
 
 use std::ops::Range;
 
 use indexmap::{IndexMap, IndexSet};
-use ir::{Diagnostic, Leaf, Node, NodeId, Operator, Tensor, TensorType, ValueId};
+use ir::{DType, Diagnostic, Leaf, Node, NodeId, Operator, Tensor, TensorType, ValueId};
 
-use super::{OPERATOR, Verdict, compare};
+use super::{Bound, Verdict, compare};
 use crate::evaluate;
 use crate::ops::{Graph, Op};
 
@@ -13,6 +20,11 @@ use crate::ops::{Graph, Op};
 pub trait Probe {
     /// What reports call it.
     fn name(&self) -> String;
+
+    /// Can it show this value?
+    fn shows(&self, _: ValueId) -> bool {
+        true
+    }
 
     /// The values asked for, in this order, for these inputs.
     fn values(&mut self, wanted: &[ValueId], inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic>;
@@ -31,9 +43,13 @@ pub struct Finding {
     pub ty: TensorType,
     /// The call in PyTorch that it came from.
     pub place: Option<Leaf>,
+    /// The dtype of its weights, where they stand for floats of 32 bits and are narrower.
+    pub narrow: Option<DType>,
     /// Against the evaluator on the very inputs that the operator had: the error of this operator alone. `None` where
     /// an input or the output cannot be looked at.
     pub isolated: Option<Result<Verdict, String>>,
+    /// The evaluator on the inputs that the operator had, against the evaluator's own run: what its inputs brought.
+    pub inherited: Option<Result<Verdict, String>>,
     /// Against the evaluator's own run: the error of all that went before, too.
     pub accumulated: Option<Result<Verdict, String>>,
 }
@@ -42,6 +58,14 @@ impl Finding {
     /// How far the isolated error goes to its bound: over 1 is beyond. Infinite where the two cannot be compared.
     pub fn strain(&self) -> f64 {
         strain(self.isolated.as_ref())
+    }
+
+    /// The noise that this operator adds, in dB below its output; infinite where it adds none that is seen.
+    pub fn snr(&self) -> f64 {
+        self.isolated
+            .as_ref()
+            .and_then(|judged| judged.as_ref().ok())
+            .map_or(f64::INFINITY, |v| v.metrics.snr)
     }
 
     /// The same of the accumulated error.
@@ -84,22 +108,28 @@ impl Probe for EmbeddedProbe<'_> {
 const VALUES: usize = 200;
 const BYTES: usize = 256 << 20;
 
-/// Looks at every run-time operator of `subject` as `probe` computes it. `reference` says what it should compute: the
-/// same graph, or another of the same operators with the right constants. Errs where the two are not of the same
-/// operators, or one cannot be run.
+/// Nodes of a file with those of what it should compute.
+pub type Pairs = Vec<(NodeId, NodeId)>;
+
+/// Looks at the run-time operators of `subject` as `probe` computes it. `reference` says what it should compute: the
+/// same graph, or another with the right constants; `pairs` says which operators are the same, in the reference's
+/// order. Errs where one of the two cannot be run.
 pub fn per_operator(
     subject: &Graph,
     reference: &Graph,
+    pairs: Pairs,
     inputs: &[Tensor],
+    bound: Bound,
     probe: &mut dyn Probe,
 ) -> Result<Vec<Finding>, Diagnostic> {
-    let pairs = paired(subject, reference).map_err(Diagnostic::bug)?;
-    let chunks = chunks(subject, &pairs, VALUES, BYTES);
+    let chunks = chunks(subject, &pairs, probe, VALUES, BYTES);
     let mut place: IndexMap<ValueId, (usize, usize)> = IndexMap::new();
     for (index, (_, node)) in pairs.iter().enumerate() {
         place.extend(reference.node(*node).outputs.iter().enumerate().map(|(i, &v)| (v, (index, i))));
     }
-    let mut walk = Walk { subject, reference, inputs, pairs, chunk: 0..0, values: IndexMap::new() };
+    let [weights, right] = [subject, reference].map(weights);
+    let values = IndexMap::new();
+    let mut walk = Walk { subject, reference, weights, right, inputs, pairs, bound, chunk: 0..0, values };
     let mut upcoming = chunks.into_iter();
     let mut findings = Vec::new();
     let mut failure = None;
@@ -114,33 +144,63 @@ pub fn per_operator(
     failure.map_or(Ok(findings), Err)
 }
 
-/// The run-time nodes of both graphs, which must be the same operators on the same types in the same order.
-/// Errs with the first that is not.
-pub fn paired(subject: &Graph, reference: &Graph) -> Result<Vec<(NodeId, NodeId)>, String> {
+/// The run-time nodes of both graphs, which must be the same operators on the same types in the same order; weights,
+/// and what widens them, aside. Errs with the first that is not.
+pub fn paired(subject: &Graph, reference: &Graph) -> Result<Pairs, String> {
     let (a, b) = (run_time(subject), run_time(reference));
-    for (i, (&x, &y)) in a.iter().zip(&b).enumerate() {
-        let [found, wanted] =
-            [(subject, x), (reference, y)].map(|(graph, id)| described(graph, graph.node(id)));
+    for (i, ((_, found), (_, wanted))) in a.iter().zip(&b).enumerate() {
         if found != wanted {
             return Err(format!("operator {i} is {found}, not {wanted}"));
         }
     }
     match a.len() == b.len() {
-        true => Ok(a.into_iter().zip(b).collect()),
+        true => Ok(a.into_iter().zip(b).map(|((x, _), (y, _))| (x, y)).collect()),
         false => Err(format!("{} operators, not {}", a.len(), b.len())),
     }
 }
 
-fn run_time(graph: &Graph) -> Vec<NodeId> {
-    let constant = graph.constness();
-    let runs = |node: &Node<Op>| node.outputs.iter().any(|o| !constant[o.index()]);
-    graph.nodes().filter(|(_, node)| runs(node)).map(|(id, _)| id).collect()
+/// The run-time nodes of both graphs that are the same operators on the same types and make values of the same names,
+/// in the reference's order; and how many of the reference have none. A file that was quantized has the names of the
+/// one before, and may have operators besides.
+pub fn paired_by_name(subject: &Graph, reference: &Graph) -> (Pairs, usize) {
+    let name = |graph: &Graph, id: NodeId| graph.value(graph.node(id).outputs[0]).name.clone();
+    let named: IndexMap<String, (NodeId, String)> =
+        run_time(subject).into_iter().map(|(id, described)| (name(subject, id), (id, described))).collect();
+    let wanted = run_time(reference);
+    let count = wanted.len();
+    let pairs: Pairs = wanted
+        .into_iter()
+        .filter_map(|(id, described)| {
+            let (same, found) = named.get(&name(reference, id))?;
+            (*found == described).then_some((*same, id))
+        })
+        .collect();
+    let missing = count - pairs.len();
+    (pairs, missing)
 }
 
-fn described(graph: &Graph, node: &Node<Op>) -> String {
-    let types =
-        |ids: &[ValueId]| graph.types(ids).iter().map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ");
-    format!("{}({}) -> {}", node.op.name(), types(&node.inputs), types(&node.outputs))
+/// For each value, by index: does it depend on no input of the graph? Unlike constants, weights may be widened at run
+/// time.
+fn weights(graph: &Graph) -> Vec<bool> {
+    let mut weights = graph.constness();
+    for (_, node) in graph.nodes() {
+        let all = node.inputs.iter().all(|i| weights[i.index()]);
+        node.outputs.iter().for_each(|o| weights[o.index()] = all);
+    }
+    weights
+}
+
+/// The nodes that depend on an input of the graph, with what tells them apart.
+fn run_time(graph: &Graph) -> Vec<(NodeId, String)> {
+    let weights = weights(graph);
+    let types = |ids: &[ValueId]| -> String {
+        let runs = ids.iter().filter(|v| !weights[v.index()]).map(|&v| graph.ty(v).to_string());
+        runs.collect::<Vec<_>>().join(", ")
+    };
+    let described =
+        |node: &Node<Op>| format!("{}({}) -> {}", node.op.name(), types(&node.inputs), types(&node.outputs));
+    let runs = |node: &Node<Op>| node.outputs.iter().any(|o| !weights[o.index()]);
+    graph.nodes().filter(|(_, node)| runs(node)).map(|(id, node)| (id, described(node))).collect()
 }
 
 /// Runs of nodes, each with the values that are looked at together.
@@ -150,10 +210,17 @@ struct Chunk {
 }
 
 /// Each chunk holds what its nodes read and make, so that it can be judged by itself.
-fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)], values: usize, most: usize) -> Vec<Chunk> {
-    let constant = graph.constness();
+fn chunks(
+    graph: &Graph,
+    pairs: &[(NodeId, NodeId)],
+    probe: &dyn Probe,
+    values: usize,
+    most: usize,
+) -> Vec<Chunk> {
+    let weights = weights(graph);
     let seen = |v: ValueId| -> bool {
-        !constant[v.index()] && !graph.inputs().contains(&v) && graph.ty(v).count().is_ok_and(|n| n > 0)
+        let given = graph.inputs().contains(&v);
+        !weights[v.index()] && !given && graph.ty(v).count().is_ok_and(|n| n > 0) && probe.shows(v)
     };
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut bytes = 0;
@@ -179,8 +246,13 @@ fn chunks(graph: &Graph, pairs: &[(NodeId, NodeId)], values: usize, most: usize)
 struct Walk<'g> {
     subject: &'g Graph,
     reference: &'g Graph,
+    /// Which values of the subject are weights.
+    weights: Vec<bool>,
+    /// Which values of the reference are.
+    right: Vec<bool>,
     inputs: &'g [Tensor],
-    pairs: Vec<(NodeId, NodeId)>,
+    pairs: Pairs,
+    bound: Bound,
     /// The nodes whose values are there.
     chunk: Range<usize>,
     values: IndexMap<ValueId, Tensor>,
@@ -205,14 +277,16 @@ impl Walk<'_> {
         let value = node.outputs[output];
         let found = self.values.get(&value);
         let alone = found.and(self.alone(subject, reference)?);
-        let judge = |found: &Tensor, reference: &Tensor| compare(found, reference, OPERATOR, None);
+        let judge = |found: &Tensor, reference: &Tensor| compare(found, reference, self.bound, None);
         Ok(Finding {
             index,
             operator: node.op.name(),
             value: self.subject.value(value).name.clone(),
             ty: self.subject.ty(value).clone(),
             place: self.place(subject, reference),
+            narrow: self.narrow(node),
             isolated: found.zip(alone.as_ref()).map(|(found, alone)| judge(found, &alone[output])),
+            inherited: alone.as_ref().map(|alone| judge(&alone[output], run)),
             accumulated: found.map(|found| judge(found, run)),
         })
     }
@@ -227,7 +301,7 @@ impl Walk<'_> {
                 (Some(input), _) => self.inputs[input].clone(),
                 (None, Some(value)) => value.clone(),
                 // A weight, or an expression over weights.
-                (None, None) if self.reference.is_constant(should) => {
+                (None, None) if self.right[should.index()] => {
                     evaluate::run(&twin(self.reference, &[should]), self.inputs)?.remove(0)
                 }
                 (None, None) => return Ok(None),
@@ -235,6 +309,16 @@ impl Walk<'_> {
             operands.push(operand);
         }
         Ok(right.op.evaluate(&operands.iter().collect::<Vec<_>>()))
+    }
+
+    /// The dtype of an operand that stands for floats of 32 bits, or is widened to them.
+    fn narrow(&self, node: &Node<Op>) -> Option<DType> {
+        let stored = |&v: &ValueId| match self.subject.producer(v) {
+            Some((id, _)) => self.subject.node(id).inputs.first().map(|&w| self.subject.ty(w).dtype),
+            None => Some(self.subject.ty(v).dtype),
+        };
+        let weights = node.inputs.iter().filter(|&&v| self.weights[v.index()]);
+        weights.filter_map(stored).find(|dtype| dtype.bits() < 32 && *dtype != DType::Bool)
     }
 
     /// The reference comes from the archive, which knows the line's text; a file knows where it was written from.
@@ -246,6 +330,7 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{MEASURED, OPERATOR};
     use super::*;
 
     const NET: &str = "
@@ -272,11 +357,79 @@ graph @main(%x: f32[2,3]) -> f32[2,3] {
         let wrong = NET.replace("%m = mul(%x, %w)", "%v = constant seed 2 : f32[3]\n  %m = mul(%x, %v)");
         let subject = graph(&wrong);
         let x = Tensor::new(&[2, 3], &[1f32, 2., 3., 4., 5., 6.]);
-        let found = per_operator(&subject, &reference, &[x], &mut EmbeddedProbe(&subject)).unwrap();
+        let pairs = paired(&subject, &reference).unwrap();
+        let found =
+            per_operator(&subject, &reference, pairs, &[x], OPERATOR, &mut EmbeddedProbe(&subject)).unwrap();
         let beyond: Vec<_> =
             found.iter().map(|f| (f.operator, f.strain() > 1.0, f.accumulated_strain() > 1.0)).collect();
         assert_eq!(beyond, [("mul", true, true), ("neg", false, true), ("add", false, true)]);
         assert_eq!(found[0].place.as_ref().unwrap().line().unwrap().line, 3);
+    }
+
+    /// Two products with weights of 8 bits, one read as they are and one widened, and a third of f32.
+    const NARROW: &str = "
+graph @main(%x: f32[2,2]) -> f32[2,2] {
+  %v = constant [100, -30, 25, 60] : i8[2,2]{scales=[0.01, 0.02], zero_points=[0, 0], axis=0}
+  %m = fully_connected(%x, %v) {activation=none} : f32[2,2] @0
+  %q = constant [80, -40] : i8[2]{scales=[0.01], zero_points=[0], axis=0}
+  %d = dequantize(%q) : f32[2] @1
+  %n = mul(%m, %d) {activation=none} : f32[2,2] @1
+  %a = tanh(%n) : f32[2,2] @2
+  return %a
+}
+@0 = net.py:3 in Net.forward, module a, aten.linear.default \"linear\"
+@1 = net.py:4 in Net.forward, module b, aten.mul.Tensor \"mul\"
+@2 = net.py:5 in Net.forward, module c, aten.tanh.default \"tanh\"
+";
+
+    /// The same with weights of f32 that round to those.
+    const WIDE: &str = "
+graph @main(%x: f32[2,2]) -> f32[2,2] {
+  %v = constant [1.004, -0.297, 0.495, 1.209] : f32[2,2]
+  %m = fully_connected(%x, %v) {activation=none} : f32[2,2] @0
+  %q = constant [0.7961, -0.4043] : f32[2]
+  %n = mul(%m, %q) {activation=none} : f32[2,2] @1
+  %a = tanh(%n) : f32[2,2] @2
+  return %a
+}
+@0 = net.py:3 in Net.forward, module a, aten.linear.default \"linear\"
+@1 = net.py:4 in Net.forward, module b, aten.mul.Tensor \"mul\"
+@2 = net.py:5 in Net.forward, module c, aten.tanh.default \"tanh\"
+";
+
+    #[test]
+    fn errors_of_narrow_weights_are_their_own_or_inherited_and_add_up() {
+        let (subject, reference) = (graph(NARROW), graph(WIDE));
+        let pairs = paired(&subject, &reference).unwrap();
+        assert_eq!(pairs, paired_by_name(&subject, &reference).0);
+        let x = [Tensor::new(&[2, 2], &[1f32, 2., -3., 0.5])];
+        let mut probe = EmbeddedProbe(&subject);
+        let found = per_operator(&subject, &reference, pairs, &x, MEASURED, &mut probe).unwrap();
+        let narrow: Vec<_> = found.iter().map(|f| (f.operator, f.narrow)).collect();
+        assert_eq!(narrow, [("fully_connected", Some(DType::I8)), ("mul", Some(DType::I8)), ("tanh", None)]);
+        let worst = |judged: &Option<Result<Verdict, String>>| {
+            judged.as_ref().unwrap().as_ref().unwrap().metrics.max_abs
+        };
+        let [first, second, last] = &found[..] else { panic!("{found:?}") };
+        assert!(worst(&first.isolated) > 1e-3 && worst(&first.inherited) == 0.0, "{first:?}");
+        assert!(worst(&second.isolated) > 1e-3 && worst(&second.inherited) > 1e-3, "{second:?}");
+        assert!(
+            worst(&last.isolated) == 0.0 && worst(&last.inherited) == worst(&last.accumulated),
+            "{last:?}"
+        );
+        assert!(worst(&second.accumulated) <= worst(&second.isolated) + worst(&second.inherited));
+        assert!(found.iter().all(|f| f.strain() == 0.0) && last.snr() == f64::INFINITY && first.snr() < 60.0);
+    }
+
+    #[test]
+    fn operators_besides_are_passed_over_by_name() {
+        let wide = WIDE.replace("%a = tanh(%n)", "%s = neg(%n) : f32[2,2] @2\n  %a = tanh(%s)");
+        let (subject, reference) = (graph(NARROW), graph(&wide));
+        assert!(paired(&subject, &reference).is_err());
+        let (pairs, missing) = paired_by_name(&subject, &reference);
+        assert_eq!((pairs.len(), missing), (3, 1));
+        let name = |graph: &Graph, id| graph.value(graph.node(id).outputs[0]).name.clone();
+        assert!(pairs.iter().all(|&(a, b)| name(&subject, a) == name(&reference, b)));
     }
 
     #[test]
@@ -285,13 +438,18 @@ graph @main(%x: f32[2,3]) -> f32[2,3] {
         let pairs = paired(&graph, &graph).unwrap();
         let names =
             |chunk: &Chunk| chunk.wanted.iter().map(|&v| graph.value(v).name.clone()).collect::<Vec<_>>();
-        let split: Vec<_> = chunks(&graph, &pairs, 2, usize::MAX).iter().map(names).collect();
+        let split: Vec<_> =
+            chunks(&graph, &pairs, &EmbeddedProbe(&graph), 2, usize::MAX).iter().map(names).collect();
         assert_eq!(split, [vec!["m"], vec!["m", "n"], vec!["n", "a"]]);
         assert_eq!(
-            chunks(&graph, &pairs, 2, usize::MAX).iter().map(|c| c.nodes.clone()).collect::<Vec<_>>(),
+            chunks(&graph, &pairs, &EmbeddedProbe(&graph), 2, usize::MAX)
+                .iter()
+                .map(|c| c.nodes.clone())
+                .collect::<Vec<_>>(),
             [0..1, 1..2, 2..3]
         );
-        let whole: Vec<_> = chunks(&graph, &pairs, VALUES, BYTES).iter().map(names).collect();
+        let whole: Vec<_> =
+            chunks(&graph, &pairs, &EmbeddedProbe(&graph), VALUES, BYTES).iter().map(names).collect();
         assert_eq!(whole, [["m", "n", "a"]]);
     }
 

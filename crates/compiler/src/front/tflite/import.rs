@@ -47,6 +47,12 @@ pub fn open(path: &Path) -> Result<File, Diagnostic> {
 
 /// The main graph of a file. Errs with every operator that is not read, grouped by why.
 pub fn import(file: &File) -> Result<Graph, Vec<Diagnostic>> {
+    import_traced(file).map(|(graph, _)| graph)
+}
+
+/// Like [`import`], with the value of each tensor of the file's main graph; `None` for those that no node makes, such as
+/// a shape that became an attribute.
+pub fn import_traced(file: &File) -> Result<(Graph, Vec<Option<ValueId>>), Vec<Diagnostic>> {
     let malformed = |why: String| vec![Diagnostic::new(MALFORMED_TFLITE, why)];
     let main = file.model.subgraphs.first().ok_or_else(|| malformed("it has no graph".into()))?;
     let provenance =
@@ -73,7 +79,7 @@ pub fn import(file: &File) -> Result<Graph, Vec<Diagnostic>> {
     let outputs =
         signature.outputs.iter().map(|(_, tensor)| importer.value(*tensor)).collect::<Result<Vec<_>, _>>();
     importer.graph.set_outputs(outputs.map_err(|why| malformed(why.0))?);
-    Ok(importer.graph)
+    Ok((importer.graph, importer.values))
 }
 
 /// The names and order of the main graph's inputs and outputs: those of its signature, where it names them all.
