@@ -1,4 +1,10 @@
-"""One export by PyTorch, or one conversion by litert-torch, in a process of its own that reports its CPU time."""
+"""One conversion by litert-torch, or one quantization by ai-edge-quantizer, in a process of its own.
+
+    python bench/peer.py convert MODULE TARGET [--light]
+    python bench/peer.py quantize FLOAT TARGET [--leave OPERATION]
+
+Prints the CPU seconds after the imports, and how much memory the imports and the model had held before.
+"""
 
 import argparse
 import json
@@ -7,35 +13,56 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "models"), str(ROOT / "python")]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=["export", "convert"])
-    parser.add_argument("model")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=["convert", "quantize"])
+    parser.add_argument("source")
     parser.add_argument("target")
-    parser.add_argument("--light", action="store_true", help="the peer's lightweight_conversion")
+    parser.add_argument("--light", action="store_true", help="its lightweight_conversion")
+    parser.add_argument("--leave", help="an operation that is left in float")
     arguments = parser.parse_args()
+    prepared = (converting if arguments.action == "convert" else quantizing)(arguments)
+    held = high_water()
+    started = time.process_time()
+    prepared()
+    print(json.dumps({"cpu": time.process_time() - started, "imports": held}))
 
+
+def converting(arguments):
+    """The conversion of a module as it is, with everything imported that it needs."""
+    sys.path[:0] = [str(ROOT / "tests" / "models"), str(ROOT / "examples")]
+    import litert_torch
     import torch
 
-    from catalog import MODELS
+    # Pickled modules name the files of their classes.
+    import catalog  # noqa: F401
 
-    if arguments.action == "convert":
-        import litert_torch
-    model = MODELS[arguments.model]
-    module, inputs = model.build(), model.inputs(0)
-    # PyTorch loads much of itself at the first export, which is an import's cost and not the model's.
+    module, inputs = torch.load(arguments.source, weights_only=False)
+    warm_up()
+    return lambda: litert_torch.convert(module, inputs, lightweight_conversion=arguments.light).export(arguments.target)
+
+
+def quantizing(arguments):
+    """Dynamic-range int8 as the quantizer's own recipe has it, but for what is left in float."""
+    from ai_edge_quantizer import qtyping, quantizer, recipe
+
+    def quantize():
+        made = quantizer.Quantizer(arguments.source, recipe.dynamic_wi8_afp32())
+        if arguments.leave:
+            left = qtyping.TFLOperationName(arguments.leave)
+            made.update_quantization_recipe(regex=".*", operation_name=left, algorithm_key="no_quantize")
+        made.quantize().export_model(arguments.target)
+
+    return quantize
+
+
+def warm_up():
+    """PyTorch loads much of itself at the first export, which is an import's cost and not the model's."""
+    import torch
+
     torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
-    held = high_water()
-
-    started = time.process_time()
-    if arguments.action == "export":
-        torch.export.save(torch.export.export(module, inputs), arguments.target)
-    else:
-        litert_torch.convert(module, inputs, lightweight_conversion=arguments.light).export(arguments.target)
-    print(json.dumps({"cpu": time.process_time() - started, "imports": held}))
 
 
 def high_water():
@@ -44,4 +71,5 @@ def high_water():
         return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
 
 
-main()
+if __name__ == "__main__":
+    main()
