@@ -64,10 +64,14 @@ class Outcome:
 
 def run_program(*words, cwd=None):
     """Runs `edgewright` to its end."""
-    command = [edgewright.find_program(), *map(str, words)]
+    return watched([edgewright.find_program(), *words], cwd)
+
+
+def watched(command, cwd=None):
+    """Runs a command to its end."""
     # Started by a small process of its own: a child of this one would inherit its peak (see peak.py).
-    watched = [sys.executable, str(pathlib.Path(__file__).with_name("peak.py")), *command]
-    process = subprocess.run(watched, cwd=cwd, capture_output=True, text=True)
+    words = [sys.executable, str(pathlib.Path(__file__).with_name("peak.py")), *map(str, command)]
+    process = subprocess.run(words, cwd=cwd, capture_output=True, text=True)
     head, _, stderr = process.stderr.rpartition("\npeak ")
     peak, seconds, code = stderr.split()
     return Outcome(int(code), process.stdout, head, int(peak), float(seconds))

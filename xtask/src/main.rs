@@ -1,6 +1,7 @@
 //! Chores of this repository, each a subcommand: `cargo xtask NAME`.
 #![allow(clippy::print_stderr, reason = "a chore reports on standard error")]
 
+mod big;
 mod codegen;
 mod docs;
 mod python;
@@ -13,6 +14,11 @@ use std::process::ExitCode;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const COMMANDS: &[Command] = &[
+    (
+        "big",
+        "converts ChunkySeal at full size and prints what that takes; arguments go to tests/e2e/full_size.py",
+        big::run,
+    ),
     ("cases", "writes the fixtures of the operator cases again; --check only compares", python::cases),
     ("codegen", "writes crates/schema/src/tflite.rs from tflite.facts; --check only compares", codegen::run),
     ("docs", "writes docs/{cli,diagnostics,operators}.md; --check only compares", docs::run),

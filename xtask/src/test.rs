@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, the hermetic ones first.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::python::{call, interpreter};
@@ -15,8 +16,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if hermetic {
         return call(&mut cargo(&["test", "--release", "--workspace"]));
     }
-    call(&mut cargo(&["build", "--release", "--package", "edgewright-cli"]))?;
-    let binary = std::env::current_dir().map_err(|e| e.to_string())?.join("target/release/edgewright");
+    let binary = build()?;
     let setup = Command::new(&binary).arg("setup").output().map_err(|e| format!("edgewright setup: {e}"))?;
     if !setup.status.success() {
         return Err(format!("edgewright setup failed: {}", String::from_utf8_lossy(&setup.stderr)));
@@ -36,6 +36,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             .env("EDGEWRIGHT", &binary)
             .env("LITERT_LIB", &library),
     )
+}
+
+/// Builds the program in the release profile, and gives its path.
+pub(crate) fn build() -> Result<PathBuf, String> {
+    call(&mut cargo(&["build", "--release", "--package", "edgewright-cli"]))?;
+    Ok(std::env::current_dir().map_err(|e| e.to_string())?.join("target/release/edgewright"))
 }
 
 fn cargo(arguments: &[&str]) -> Command {
