@@ -15,7 +15,7 @@ use crate::ops::Graph;
 pub use compare::{Bound, MEASURED, OPERATOR, Verdict, WHOLE_MODEL, compare};
 pub use fit::{between, fitted};
 pub use metrics::Metrics;
-pub use per_operator::{EmbeddedProbe, Finding, Pairs, Probe, paired, paired_by_name, per_operator, twin};
+pub use per_operator::{EmbeddedProbe, Finding, Pairs, Probe, paired, paired_in_part, per_operator, twin};
 pub(crate) use recording::CODES;
 pub use recording::Recording;
 pub use require::{METRICS, Metric, Requirement};

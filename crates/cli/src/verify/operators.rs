@@ -2,7 +2,7 @@
 
 use compiler::ops::{Graph, Layout};
 use compiler::verify::{
-    EmbeddedProbe, MEASURED, OPERATOR, Pairs, Probe, paired, paired_by_name, per_operator,
+    EmbeddedProbe, MEASURED, OPERATOR, Pairs, Probe, paired, paired_in_part, per_operator,
 };
 use ir::{Diagnostic, TensorType};
 use runtime::Kernels;
@@ -27,8 +27,8 @@ pub(crate) struct Right<'a> {
 }
 
 impl<'a> Right<'a> {
-    /// What `right` computes, for a file. Operators must be the same; those of a quantized file are told by name where
-    /// it has others besides, and half of them must be there. Errs with the first that differs.
+    /// What `right` computes, for a file. Operators must be the same; a quantized file may have others besides, but half
+    /// of them must be there. Errs with the first that differs.
     pub(crate) fn of(subject: &Subject, right: &'a Subject) -> Result<Self, String> {
         let (Ok(own), Ok(graph)) = (&subject.graph, &right.graph) else {
             return Err("one of them has operators that are not read".into());
@@ -36,7 +36,7 @@ impl<'a> Right<'a> {
         let (pairs, missing) = match paired(own, graph) {
             Ok(pairs) => (pairs, 0),
             Err(why) if subject.narrow.is_empty() => return Err(why),
-            Err(why) => match paired_by_name(own, graph) {
+            Err(why) => match paired_in_part(own, graph) {
                 (pairs, missing) if pairs.len() > missing => (pairs, missing),
                 _ => return Err(why),
             },
@@ -84,9 +84,9 @@ pub(crate) fn look(
         );
     }
     if right.missing > 0 {
-        report
-            .unchecked
-            .push(format!("{} operators of {} that the file does not have", right.missing, right.name));
+        let operators = if right.missing == 1 { "operator" } else { "operators" };
+        let missing = format!("{} {operators} of {} that the file does not have", right.missing, right.name);
+        report.unchecked.push(missing);
     }
     let types: Vec<TensorType> = graph.inputs().iter().map(|&i| graph.ty(i).clone()).collect();
     let inputs = report.given[0].inputs(&types, io).map_err(|d| vec![d])?;
