@@ -54,6 +54,17 @@ def test_model(name, tmp_path):
     assert facts.size <= expected.megabytes * MEBI, facts.size
 
 
+def test_bits_are_one_product(tmp_path):
+    archive, target = harness.exported("vs10_embedder_core"), tmp_path / "bits.tflite"
+    harness.convert(archive, tmp_path / "plain.tflite")
+    harness.convert(archive, target, "--assume", "msgs=bits")
+    found = harness.margins(target, archive)
+    assert len(found) == 4 and all(margin.holds for margin in found.values()), found
+    plain, facts = harness.facts(tmp_path / "plain.tflite"), harness.facts(target)
+    assert sum(plain.operators.values()) <= 122 and sum(facts.operators.values()) <= 118, facts.operators
+    assert not facts.operators["GATHER"] and facts.operators["FULLY_CONNECTED"] == 1
+
+
 def test_the_committed_example(tmp_path):
     archive = harness.ROOT / "examples" / "watermark" / "watermark.pt2"
     target = tmp_path / "watermark.tflite"

@@ -11,13 +11,14 @@ use compiler::dialect::tfl::Builtin;
 use compiler::front::torch;
 use compiler::ops::{Graph, Layout, Op};
 use compiler::passes::Limits;
+use compiler::passes::assume::{ASSUMPTION_CONTRADICTED, Holds};
 use indexmap::IndexMap;
 use ir::{Diagnostic, Journal, Observer};
 use serde_json::{Value, json};
 
 use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, report, say};
 use crate::progress::{Progress, peak};
-use crate::verify::{Ways, after_conversion};
+use crate::verify::{Ways, after_conversion, recorded};
 use crate::weights::Filling;
 
 /// Compile a torch.export archive (.pt2) to a .tflite.
@@ -84,6 +85,9 @@ pub(crate) struct Target {
     /// Compute floats of other widths than 32 bits in f32, which rounds differently
     #[arg(long)]
     narrow_floats: bool,
+    /// What an input holds, by its name in `forward`: `--assume msgs=bits` says that it is 0 and 1 only
+    #[arg(long, value_name = "INPUT=bits")]
+    assume: Vec<String>,
     /// Names of inputs and outputs: args_0, output_0, … or those of `forward`
     #[arg(long, value_name = "STYLE", default_value = "positional", value_parser = ["positional", "forward"])]
     names: String,
@@ -196,6 +200,10 @@ impl Convert {
         let reading = self.reading.options()?;
         let mut program = torch::read(&self.model, &reading)?;
         self.filling.fill(&mut program, &self.model, &reading, quiet)?;
+        for (name, holds) in &options.assume {
+            let input = program.inputs.iter().position(|input| *input.name == **name);
+            self.contradicted(name, input, *holds)?;
+        }
         let journal = Journal { trace: self.debug.trace_rules.then(Vec::new), ..Journal::default() };
         let mut watch = Watch {
             progress: RefCell::new(progress),
@@ -217,13 +225,35 @@ impl Convert {
         }
         Ok(Some(compiled))
     }
+
+    /// Errs where a recorded run gives an input what it is assumed not to hold.
+    fn contradicted(&self, name: &str, input: Option<usize>, holds: Holds) -> Outcome {
+        // Without --verify nothing is said of recordings that cannot be read.
+        let recordings = match recorded(&self.model, &self.ways) {
+            Err(errors) if self.verify => return Err(errors),
+            recordings => recordings.unwrap_or_default(),
+        };
+        for given in &recordings {
+            let Some(tensor) = input.and_then(|input| given.tensor(input)) else { continue };
+            if !holds.is_true_of(tensor) {
+                let message =
+                    format!("'{name}' is assumed to hold 0 and 1 only, but {} gives it others", given.name);
+                return Err(vec![Diagnostic::new(ASSUMPTION_CONTRADICTED, message)]);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Target {
     /// Does it ask for anything but what goes without saying?
     pub(crate) fn is_given(&self) -> bool {
         let plain = self.io_layout == "nchw" && self.names == "positional";
-        !plain || !self.forbid.is_empty() || self.max_rank.is_some() || self.narrow_floats
+        !plain
+            || !self.forbid.is_empty()
+            || self.max_rank.is_some()
+            || self.narrow_floats
+            || !self.assume.is_empty()
     }
 
     pub(crate) fn options(&self) -> Result<Options, Vec<Diagnostic>> {
@@ -240,8 +270,24 @@ impl Target {
             limits: Limits { forbid, max_rank: self.max_rank },
             io_layout: if self.io_layout == "nhwc" { Layout::Nhwc } else { Layout::Nchw },
             narrow_floats: self.narrow_floats,
+            assume: self.assumed()?,
             names: if self.names == "forward" { Names::Forward } else { Names::Positional },
         })
+    }
+
+    /// What inputs are said to hold.
+    pub(crate) fn assumed(&self) -> Result<Vec<(String, Holds)>, Vec<Diagnostic>> {
+        let parsed = |text: &String| {
+            let (name, holds) = text.split_once('=')?;
+            Some((name.trim().to_string(), Holds::named(holds.trim())?))
+        };
+        let wrong = |text: &String| {
+            vec![
+                Diagnostic::new(USAGE, format!("'{text}' is not of the form INPUT=bits"))
+                    .note("bits, the numbers 0 and 1, is all that can be assumed of an input"),
+            ]
+        };
+        self.assume.iter().map(|text| parsed(text).ok_or_else(|| wrong(text))).collect()
     }
 }
 

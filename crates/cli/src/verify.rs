@@ -30,6 +30,7 @@ use crate::progress::Progress;
 use chain::Chain;
 use check::{After, Check};
 use demands::Demands;
+pub(crate) use given::recorded;
 use images::Images;
 use operators::Right;
 use panels::Panels;

@@ -5,7 +5,9 @@ use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
 use crate::back::tflite::Interface;
 use crate::front::torch::{Program, import};
 use crate::ops::{Graph, Layout, Op};
-use crate::passes::{Limits, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, regroup, simplify};
+use crate::passes::{
+    Limits, assume, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, regroup, simplify,
+};
 
 /// What a user may ask of a compilation.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct Options {
     pub io_layout: Layout,
     /// Whether floats of other widths may be computed in f32.
     pub narrow_floats: bool,
+    /// What inputs are said to hold, by the names of `forward`'s parameters.
+    pub assume: Vec<(String, assume::Holds)>,
     /// Whether the interface is named as applications look it up (`args_0`, `output_0`) or as in PyTorch.
     pub names: Names,
 }
@@ -26,6 +30,7 @@ impl Default for Options {
             limits: Limits::default(),
             io_layout: Layout::Nchw,
             narrow_floats: false,
+            assume: Vec::new(),
             names: Names::Positional,
         }
     }
@@ -58,6 +63,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(fold::constants())
         .then(simplify::identities())
         .expect_stage(Stage::Static)
+        .then(assume::inputs(&options.assume))
         .then(fuse::producers())
         .then(narrow::floats(options.narrow_floats))
         .then(narrow::integers(&options.limits))

@@ -12,6 +12,7 @@ use edgewright_compiler as compiler;
 use compiler::dialect::tfl::Builtin;
 use compiler::ops::{Graph, Layout, Pass};
 use compiler::passes::Limits;
+use compiler::passes::assume::Holds;
 use compiler::{evaluate, passes, verify};
 use ir::{Journal, Stage, Tensor, validate};
 
@@ -29,11 +30,20 @@ fn pass(name: &str) -> Pass {
         "regroup" => passes::regroup::terms(),
         "fuse::activations" => passes::fuse::activations(),
         "lower" => passes::lower::within(&Limits::default()),
+        other if bits(other).is_some() => {
+            let said = bits(other).map(|name| (name.to_string(), Holds::Bits));
+            passes::assume::inputs(&said.into_iter().collect::<Vec<_>>())
+        }
         other => match other.strip_prefix("lower(forbid ").and_then(|names| names.strip_suffix(')')) {
             Some(names) => passes::lower::within(&forbidden(names)),
             None => panic!("no pass is called {other}"),
         },
     }
+}
+
+/// The input that a pass is told to hold bits.
+fn bits(pass: &str) -> Option<&str> {
+    pass.strip_prefix("assume(")?.strip_suffix("=bits)")
 }
 
 /// Limits that forbid the builtins of these names.
@@ -103,10 +113,16 @@ fn laid_out(tensor: &Tensor, ty: &ir::TensorType, io: Layout) -> Result<Tensor, 
 }
 
 /// Do both graphs compute the same, where the signature of the second is laid out as `io` says? Errs with the first numbers that differ.
-fn same_numbers(before: &Graph, after: &Graph, io: Layout) -> Result<(), String> {
+fn same_numbers(before: &Graph, after: &Graph, io: Layout, bits: Option<&str>) -> Result<(), String> {
     for seed in [1, 2] {
-        let inputs: Vec<Tensor> =
-            before.inputs().iter().zip(seed..).map(|(&i, s)| seeded(before.ty(i), s)).collect();
+        let input = |(&i, seed): (&ir::ValueId, u64)| match seeded(before.ty(i), seed) {
+            tensor if bits == Some(&*before.value(i).name) => {
+                let bits = tensor.to_f64s().into_iter().map(|x| f64::from(u8::from(x > 0.5)));
+                Tensor::from_f64s(tensor.dtype(), tensor.sizes(), bits)
+            }
+            tensor => tensor,
+        };
+        let inputs: Vec<Tensor> = before.inputs().iter().zip(seed..).map(input).collect();
         let given = inputs.iter().zip(after.inputs()).map(|(t, &i)| laid_out(t, after.ty(i), io));
         let given = given.collect::<Result<Vec<_>, _>>()?;
         let expected = evaluate::run(before, &inputs).map_err(|d| format!("before: {d:?}"))?;
@@ -142,7 +158,9 @@ fn run(page: &Path, bless: bool) -> Vec<String> {
         }
         let nhwc = case.passes.iter().any(|p| p.contains("nhwc"));
         let io = if nhwc { Layout::Nhwc } else { Layout::Nchw };
-        same_numbers(&before, &graph, io).unwrap_or_else(|e| panic!("{title}: {e}\n{}", ir::print(&graph)));
+        let bits = case.passes.iter().find_map(|p| bits(p));
+        same_numbers(&before, &graph, io, bits)
+            .unwrap_or_else(|e| panic!("{title}: {e}\n{}", ir::print(&graph)));
         let mut after: Vec<String> = ir::print(&graph).lines().map(String::from).collect();
         after.extend(journal.decisions.iter().map(|d| format!("# {d}")));
         let (from, to) = case.after;
@@ -178,9 +196,9 @@ fn numbers_that_differ_are_seen() {
         ir::parse(&text, &|_| None).unwrap()
     };
     let (kept, changed) = (graph("cast(%x) {dtype=f32}"), graph("reshape(%x) {sizes=[2,3]}"));
-    assert_eq!(same_numbers(&kept, &changed, Layout::Nchw), Ok(()));
+    assert_eq!(same_numbers(&kept, &changed, Layout::Nchw, None), Ok(()));
     let text = "graph @g(%x: f32[2,3]) -> f32[2,3] {\n%z = reshape(%x) {sizes=[3,2]} : f32[3,2]\n\
                 %y = transpose(%z) {order=[1,0]} : f32[2,3]\nreturn %y\n}";
     let other: Graph = ir::parse(text, &|_| None).unwrap();
-    assert!(same_numbers(&kept, &other, Layout::Nchw).is_err());
+    assert!(same_numbers(&kept, &other, Layout::Nchw, None).is_err());
 }

@@ -49,6 +49,7 @@ const RULES: &[Rule] = ir::rules![
     parts::drop_identity_resize,
     copies::concat_of_neighbours,
     copies::gather_of_a_run,
+    copies::product_for_tile,
     motion::slice_before_transpose,
     motion::slice_before_reshape,
     motion::slice_before_fully_connected,

@@ -1,6 +1,8 @@
 //! Copies that no one needs.
 
-use crate::ops::{Concat, Gather, Patch, Reshape, Site, Slice};
+use ir::{DType, Tensor};
+
+use crate::ops::{Arithmetic, Concat, Gather, Op, Patch, Reshape, Site, Slice, Tile};
 
 /// `concat(slice(x) { a .. b }, slice(x) { b .. c }, y)  =>  concat(slice(x) { a .. c }, y)`
 pub(super) fn concat_of_neighbours(at: Site<'_>) -> Option<Patch<'_>> {
@@ -26,6 +28,35 @@ pub(super) fn concat_of_neighbours(at: Site<'_>) -> Option<Patch<'_>> {
         return Some(patch.replace(at.output(), result));
     }
     None
+}
+
+/// More ones than this are not written to save a tile.
+const ONES: usize = 1 << 14;
+
+/// `tile(x)  =>  x · [[1, …], …]`, where the repeated axes of `x` have one place: XNNPACK computes products, but tiles
+/// stay outside of it and cut the model in two. Builtin kernels of products clamp infinities, so `x` must be what such a
+/// kernel has made anyway
+pub(super) fn product_for_tile(at: Site<'_>) -> Option<Patch<'_>> {
+    let Tile { repeats } = at.op()?;
+    let from = at.input_ty(0)?;
+    let single = from.sizes().ok()?.iter().zip(repeats).all(|(&size, &n)| size == 1 || n == 1);
+    let ones = repeats.iter().try_fold(1usize, |count, &n| count.checked_mul(n)).filter(|&n| n <= ONES)?;
+    let mut maker = at.producer(0)?;
+    while let Op::Reshape(_) = maker.node().op {
+        maker = maker.producer(0)?;
+    }
+    let clamps = match &maker.node().op {
+        Op::Conv2d(_) | Op::FullyConnected(_) => true,
+        Op::Binary(binary) => [Arithmetic::Add, Arithmetic::Sub, Arithmetic::Mul].contains(&binary.function),
+        _ => false,
+    };
+    if !single || !clamps || from.dtype != DType::F32 || at.is_constant(0) {
+        return None;
+    }
+    let mut patch = at.patch();
+    let ones = patch.constant("ones", Tensor::new(repeats, &vec![1f32; ones]));
+    let product = patch.add(Arithmetic::Mul, [at.inputs()[0], ones]);
+    (patch.ty(product) == at.output_ty()).then(|| patch.replace(at.output(), product))
 }
 
 /// More indices than this are not read.
