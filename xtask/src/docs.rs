@@ -4,8 +4,13 @@ use std::fs;
 use std::process::Command;
 
 /// The pages, each with the word that the hidden verb `document` takes for it.
-const PAGES: &[(&str, &str)] =
-    &[("docs/cli.md", "cli"), ("docs/diagnostics.md", "diagnostics"), ("docs/operators.md", "operators")];
+const PAGES: &[(&str, &str)] = &[
+    ("docs/cli.md", "cli"),
+    ("docs/diagnostics.md", "diagnostics"),
+    ("docs/lints.md", "lints"),
+    ("docs/operators.md", "operators"),
+    ("docs/profiles.md", "profiles"),
+];
 
 /// Writes the pages, or with `--check` says which are stale.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {

@@ -9,6 +9,7 @@ use compiler::back::tflite::{INLINE_LIMIT, encode};
 use compiler::compile::{Compiled, Names, Options, compile, pipeline};
 use compiler::dialect::tfl::Builtin;
 use compiler::front::torch;
+use compiler::lint::Profile;
 use compiler::ops::{Graph, Layout, Op};
 use compiler::passes::Limits;
 use compiler::passes::assume::{ASSUMPTION_CONTRADICTED, Holds};
@@ -73,13 +74,16 @@ pub(crate) struct Reading {
 /// What is compiled for.
 #[derive(Args)]
 pub(crate) struct Target {
-    /// Layout of images at the interface: as in PyTorch, or with channels last
-    #[arg(long, value_name = "LAYOUT", default_value = "nchw", value_parser = ["nchw", "nhwc"])]
-    io_layout: String,
-    /// A builtin that must not be used, such as GATHER_ND; may be given several times
+    /// A hardware profile that the file must hold for: a name that `edgewright profiles` lists, or the path of your own
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Layout of images at the interface: as in PyTorch, or with channels last [default: the profile's, else nchw]
+    #[arg(long, value_name = "LAYOUT", value_parser = ["nchw", "nhwc"])]
+    io_layout: Option<String>,
+    /// A builtin that must not be used, such as GATHER_ND, besides those of the profile; may be given several times
     #[arg(long, value_name = "OP")]
     forbid: Vec<String>,
-    /// The most axes that a tensor may have at run time
+    /// The most axes that a tensor may have at run time, instead of the profile's
     #[arg(long, value_name = "N")]
     max_rank: Option<usize>,
     /// Compute floats of other widths than 32 bits in f32, which rounds differently
@@ -150,7 +154,7 @@ impl Convert {
         histogram.sort_by(|a, n, b, m| m.cmp(n).then(a.cmp(b)));
         let verified = match self.verify {
             true => {
-                let io = self.target.options()?.io_layout;
+                let io = self.target.images()?;
                 Some(after_conversion(&output, &self.model, &self.ways, io, &mut progress)?)
             }
             false => None,
@@ -248,27 +252,39 @@ impl Convert {
 impl Target {
     /// Does it ask for anything but what goes without saying?
     pub(crate) fn is_given(&self) -> bool {
-        let plain = self.io_layout == "nchw" && self.names == "positional";
+        let plain = self.io_layout.is_none() && self.names == "positional";
         !plain
+            || self.profile.is_some()
             || !self.forbid.is_empty()
             || self.max_rank.is_some()
             || self.narrow_floats
             || !self.assume.is_empty()
     }
 
+    /// Where channels of images are at the interface.
+    pub(crate) fn images(&self) -> Result<Layout, Vec<Diagnostic>> {
+        let options = self.options()?;
+        let last = options.limits.interface.channels_last;
+        Ok(if last { Layout::Nhwc } else { options.io_layout })
+    }
+
     pub(crate) fn options(&self) -> Result<Options, Vec<Diagnostic>> {
-        let mut forbid = Vec::new();
+        let mut limits = match &self.profile {
+            Some(name) => Limits::from(Profile::find(name)?),
+            None => Limits::default(),
+        };
         for name in &self.forbid {
             let wanted = name.to_uppercase();
             let builtin = Builtin::NAMED.iter().copied().find(|b| b.name() == Some(&wanted));
-            forbid.push(
-                builtin
-                    .ok_or_else(|| vec![Diagnostic::new(USAGE, format!("no builtin is called '{name}'"))])?,
-            );
+            let unknown = || vec![Diagnostic::new(USAGE, format!("no builtin is called '{name}'"))];
+            limits.rules.forbid.push(builtin.ok_or_else(unknown)?);
         }
+        limits.rules.max_rank = self.max_rank.or(limits.rules.max_rank);
+        // A layout that is asked for is that of every image, whatever the profile says.
+        limits.interface.channels_last &= self.io_layout.is_none();
         Ok(Options {
-            limits: Limits { forbid, max_rank: self.max_rank },
-            io_layout: if self.io_layout == "nhwc" { Layout::Nhwc } else { Layout::Nchw },
+            limits,
+            io_layout: if self.io_layout.as_deref() == Some("nhwc") { Layout::Nhwc } else { Layout::Nchw },
             narrow_floats: self.narrow_floats,
             assume: self.assumed()?,
             names: if self.names == "forward" { Names::Forward } else { Names::Positional },

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command, ValueEnum};
 use compiler::compile::{Options, compile, pipeline};
 use compiler::front::torch::{self, import};
+use compiler::lint::{LINTS, Profile};
 use compiler::ops::{CATALOG, Graph};
-use ir::{Diagnostic, Journal, Operator, Silent};
+use ir::{Code, Diagnostic, Journal, Operator, Silent};
 
 use crate::outcome::{Outcome, UNREADABLE, codes, print};
 
@@ -26,7 +27,9 @@ pub(crate) struct Document {
 enum Page {
     Cli,
     Diagnostics,
+    Lints,
     Operators,
+    Profiles,
 }
 
 impl Document {
@@ -34,6 +37,8 @@ impl Document {
         print(&match self.page {
             Page::Cli => cli(command),
             Page::Diagnostics => diagnostics(),
+            Page::Lints => lints(),
+            Page::Profiles => profiles()?,
             Page::Operators => operators(&Covered::by(&self.cases)?),
         })
     }
@@ -60,13 +65,49 @@ fn cli(command: Command) -> String {
     out
 }
 
+/// Every lint with its documentation.
+fn lints() -> String {
+    let mut out = format!(
+        "# Lints\n\n{NOTE}\nWhat a model says that is seldom meant. `check` and `convert` warn of it, and change \
+        nothing; `edgewright explain NAME`\nprints the same.\n"
+    );
+    for lint in LINTS {
+        // The headings of a rule stand one level below its name.
+        let text = explained(&lint.code).replace("\n## ", "\n### ");
+        let _ = write!(out, "\n## {}\n\n{text}\n", lint.code.name);
+    }
+    out
+}
+
+/// Every hardware profile with its text.
+fn profiles() -> Result<String, Vec<Diagnostic>> {
+    let mut out = format!(
+        "# Hardware profiles\n\n{NOTE}\nWhat a target can run, as data. `check MODEL --profile NAME` gives a verdict on \
+        every operator, `convert MODEL.pt2\n--profile NAME` solves for it. A profile of your own is named by its path.\n"
+    );
+    for (name, text) in Profile::embedded() {
+        let _ = write!(out, "\n## {name}\n\n{}\n\n```toml\n{text}```\n", Profile::find(name)?.about);
+    }
+    Ok(out)
+}
+
+/// The explanation of a code, without the space that every line of a doc comment begins with.
+fn explained(code: &Code) -> String {
+    let lines = code.explanation.lines().map(|l| l.strip_prefix(' ').unwrap_or(l));
+    lines.collect::<Vec<_>>().join("\n").trim().to_string()
+}
+
 /// Every code with its exit status and explanation.
 fn diagnostics() -> String {
     let mut out = format!("# Diagnostics\n\n{NOTE}\n`edgewright explain CODE` prints the same.\n");
     for code in codes() {
-        let lines = code.explanation.lines().map(|l| l.strip_prefix(' ').unwrap_or(l));
-        let text = lines.collect::<Vec<_>>().join("\n");
-        let _ = write!(out, "\n## {}\n\n{}\n\nExit status {}.\n", code.name, text.trim(), code.exit as u8);
+        // A lint has a page of its own, with headings.
+        if LINTS.iter().any(|lint| lint.code == *code) {
+            let _ = write!(out, "\n## {}\n\nA lint: see [lints](lints.md).\n", code.name);
+            continue;
+        }
+        let text = explained(code);
+        let _ = write!(out, "\n## {}\n\n{text}\n\nExit status {}.\n", code.name, code.exit as u8);
     }
     out
 }

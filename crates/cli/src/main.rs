@@ -1,5 +1,6 @@
 //! The `edgewright` command: parses arguments, calls the compiler, renders what it says.
 
+mod check;
 mod convert;
 mod document;
 mod explain;
@@ -7,6 +8,7 @@ mod inspect;
 mod outcome;
 mod passes;
 mod place;
+mod profiles;
 mod progress;
 mod setup;
 mod table;
@@ -36,6 +38,8 @@ enum Verb {
     Convert(Box<convert::Convert>),
     /// Run a model on recorded inputs and compare its outputs with PyTorch's
     Verify(Box<verify::Verify>),
+    /// Say whether a .tflite or a .pt2 holds for a hardware profile, and what in it is seldom meant
+    Check(Box<check::Check>),
     /// Say what is in a .tflite or a .pt2
     Inspect(Box<inspect::Inspect>),
     /// Named tensors in checkpoints (.pth, .pt), .safetensors and .pt2
@@ -44,6 +48,8 @@ enum Verb {
     Passes(passes::Passes),
     /// List the operators and the ATen overloads that are read
     Ops(passes::Ops),
+    /// List the hardware profiles, or print one
+    Profiles(profiles::Profiles),
     /// Explain a diagnostic code
     Explain(explain::Explain),
     /// Fetch the pinned LiteRT library
@@ -68,10 +74,12 @@ fn run(verb: Verb, quiet: bool) -> Outcome {
     match verb {
         Verb::Convert(verb) => verb.run(quiet),
         Verb::Verify(verb) => verb.run(quiet),
+        Verb::Check(verb) => verb.run(quiet),
         Verb::Inspect(verb) => verb.run(quiet),
         Verb::Weights(verb) => verb.run(quiet),
         Verb::Passes(verb) => verb.run(),
         Verb::Ops(verb) => verb.run(),
+        Verb::Profiles(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Setup(verb) => verb.run(quiet),
         Verb::Document(verb) => verb.run(Arguments::command()),

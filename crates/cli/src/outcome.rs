@@ -32,6 +32,7 @@ pub(crate) fn codes() -> Vec<&'static Code> {
         .chain(runtime::codes())
         .chain(compiler::codes())
         .chain(CODES)
+        .chain(crate::check::CODES)
         .chain(crate::verify::codes())
         .chain(crate::weights::CODES)
         .collect();

@@ -4,9 +4,11 @@ use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
 
 use crate::back::tflite::Interface;
 use crate::front::torch::{Program, import};
+use crate::lint;
 use crate::ops::{Graph, Layout, Op};
 use crate::passes::{
-    Limits, assume, dedupe, fold, fuse, layout, legalize, lower, narrow, rank, regroup, simplify,
+    Limits, assume, dedupe, fold, fuse, interface, layout, legalize, lower, narrow, permutations, rank,
+    regroup, simplify,
 };
 
 /// What a user may ask of a compilation.
@@ -32,6 +34,16 @@ impl Default for Options {
             narrow_floats: false,
             assume: Vec::new(),
             names: Names::Positional,
+        }
+    }
+}
+
+impl Options {
+    /// Which images change their layout at the interface.
+    fn ends(&self) -> layout::Ends {
+        match self.io_layout {
+            Layout::Nchw if self.limits.interface.channels_last => layout::Ends::Images,
+            io_layout => io_layout.into(),
         }
     }
 }
@@ -65,6 +77,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .expect_stage(Stage::Static)
         .then(assume::inputs(&options.assume))
         .then(fuse::producers())
+        .then(interface::within(&options.limits))
         .then(narrow::floats(options.narrow_floats))
         .then(narrow::integers(&options.limits))
         .then(lower::within(&options.limits))
@@ -72,11 +85,12 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(fuse::consumers())
         .then(fuse::activations())
         .then(simplify::identities())
-        .then(layout::assign(options.io_layout))
-        .then(rank::at_most(options.limits.max_rank))
+        .then(layout::assign(options.ends()))
+        .then(rank::within(&options.limits))
         .then(simplify::identities())
         .then(fold::constants())
         .then(dedupe::equals())
+        .then(permutations::within(&options.limits))
         .then(legalize::within(&options.limits))
         .expect_stage(Stage::Legal)
 }
@@ -91,6 +105,7 @@ pub fn compile(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut graph = import::import(program)?;
     journal.warnings.extend(program.warnings.iter().cloned());
+    journal.warnings.extend(lint::look(&graph));
     journal.ledger.extend(program.pins.iter().map(|(symbol, value)| Assumption {
         kind: "pinned",
         subject: symbol.to_string(),

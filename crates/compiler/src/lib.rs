@@ -5,6 +5,7 @@ pub mod compile;
 pub mod dialect;
 pub mod evaluate;
 pub mod front;
+pub mod lint;
 pub mod ops;
 pub mod passes;
 pub mod report;
@@ -23,4 +24,5 @@ pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
     ]
     .into_iter()
     .flatten()
+    .chain(lint::codes())
 }

@@ -81,14 +81,14 @@ pub enum Level {
     Error,
 }
 
-/// The place in the user's Python, copied out of the origin table.
+/// The place in the user's Python, copied out of the origin table; or in another file of theirs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
     /// The user's own line.
     pub line: Option<Frame>,
-    /// The module's path.
+    /// The module's path; empty at the top, and outside a model.
     pub module: String,
-    /// `permute_17 (aten.permute.default)`
+    /// `permute_17 (aten.permute.default)`; empty outside a model.
     pub node: String,
 }
 
@@ -195,7 +195,9 @@ pub fn render(d: &Diagnostic) -> String {
     let _ = writeln!(out, "{level}[{}]: {}", d.code.name, d.message);
     for place in d.places.iter().take(PLACES) {
         if let Some(line) = &place.line {
-            let _ = writeln!(out, "{gutter}--> {}:{} in {}", line.file, line.line, line.function);
+            let within =
+                if line.function.is_empty() { String::new() } else { format!(" in {}", line.function) };
+            let _ = writeln!(out, "{gutter}--> {}:{}{within}", line.file, line.line);
             if !line.code.is_empty() {
                 let _ = writeln!(out, "{:>width$} |     {}", line.line, line.code);
                 let _ = writeln!(out, "{gutter} |");
@@ -204,7 +206,9 @@ pub fn render(d: &Diagnostic) -> String {
         if !place.module.is_empty() {
             let _ = writeln!(out, "{gutter} = module   {}", place.module);
         }
-        let _ = writeln!(out, "{gutter} = node     {}", place.node);
+        if !place.node.is_empty() {
+            let _ = writeln!(out, "{gutter} = node     {}", place.node);
+        }
     }
     if let Some(more) = d.places.len().checked_sub(PLACES + 1) {
         let _ = writeln!(out, "{gutter} = note     {} more places like these", more + 1);

@@ -20,32 +20,54 @@ mod forms;
 mod weights;
 
 use indexmap::IndexMap;
-use ir::{Diagnostic, Journal, Leaf, Mismatch, Origin, ValueId};
+use ir::{Assumption, Diagnostic, Journal, Leaf, Mismatch, Origin, TensorType, ValueId};
 
+use super::simplify;
 use crate::ops::{Graph, Layout, Order, Pass, Patch, Rule, Transpose};
 
 const NAME: &str = "layout::assign";
 
-/// Every operator in a layout that LiteRT has, with as few bytes transposed as possible. Inputs and outputs of
-/// rank 4 are given as in PyTorch, or with their channels last where `io` says so; their names stay. Those of a model
-/// that has their channels elsewhere than on axis 1 stay as in PyTorch.
-pub fn assign(io: Layout) -> Pass {
+/// Which inputs and outputs of rank 4 are given with their channels last. Names stay, and so do those of a model that has
+/// their channels elsewhere than on axis 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// None: all are as in PyTorch.
+    None,
+    /// All.
+    All,
+    /// Images: those of which an operator on images says that their channels are on axis 1. The ledger tells of them.
+    Images,
+}
+
+impl From<Layout> for Ends {
+    fn from(layout: Layout) -> Self {
+        if layout == Layout::Nhwc { Ends::All } else { Ends::None }
+    }
+}
+
+/// The kind of the ledger's entry on an image that is given with its channels last; its subject is `input 0`.
+pub const CHANNELS_LAST: &str = "channels last";
+
+/// Every operator in a layout that LiteRT has, with as few bytes transposed as possible.
+pub fn assign(ends: impl Into<Ends>) -> Pass {
+    let ends = ends.into();
     Pass::new(NAME, "decides once which values are stored with their channels last", move |graph, journal| {
-        run(graph, journal, io).map_err(|found| vec![found])
+        run(graph, journal, ends).map_err(|found| vec![found])
     })
 }
 
-fn run(graph: &mut Graph, journal: &mut Journal, io: Layout) -> Result<(), Diagnostic> {
+fn run(graph: &mut Graph, journal: &mut Journal, ends: Ends) -> Result<(), Diagnostic> {
     let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
-    if io == Layout::Nhwc {
-        give_channels_last(graph, journal)?;
+    if ends != Ends::None {
+        give_channels_last(graph, journal, ends == Ends::Images)?;
     }
     apply_rules(align::RULES, graph, journal)?;
     let forms = decide::decide(graph, forms::find(graph));
     let (patch, decisions) = apply::apply(graph, &forms).map_err(misfit)?;
     journal.decisions.extend(decisions);
     patch.apply(graph, NAME)?;
-    apply_rules(weights::RULES, graph, journal)
+    apply_rules(weights::RULES, graph, journal)?;
+    apply_rules(simplify::TRANSPOSES, graph, journal)
 }
 
 fn apply_rules(rules: &'static [Rule], graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
@@ -53,8 +75,8 @@ fn apply_rules(rules: &'static [Rule], graph: &mut Graph, journal: &mut Journal)
 }
 
 /// Inputs and outputs of rank 4 change their types, with a transpose behind each input and before each output;
-/// the cut then decides what is left of these.
-fn give_channels_last(graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
+/// the cut then decides what is left of these. With `images`, only those do that are known to be images.
+fn give_channels_last(graph: &mut Graph, journal: &mut Journal, images: bool) -> Result<(), Diagnostic> {
     let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
     let last = Order::channels_last(4);
     let channels = channels::axes(graph);
@@ -70,23 +92,36 @@ fn give_channels_last(graph: &mut Graph, journal: &mut Journal) -> Result<(), Di
         }
         axis.is_some() && tells
     };
+    let is_image = |value: ValueId| !images || channels.get(value.index()).copied().flatten() == Some(1);
+    let mut ledger = Vec::new();
+    let mut note = |what: &str, index: usize, ty: &TensorType| {
+        let turned = forms::stored_type(ty, &last).filter(|turned| images && turned != ty);
+        ledger.extend(turned.map(|turned| Assumption {
+            kind: CHANNELS_LAST,
+            subject: format!("{what} {index}"),
+            reason: format!("{ty} as {turned}: the profile asks for images with their channels last"),
+        }));
+    };
     let mut given = IndexMap::new();
     for index in 0..graph.inputs().len() {
         let ty = graph.ty(graph.inputs()[index]).clone();
-        if stays(graph, graph.inputs()[index]) {
+        if stays(graph, graph.inputs()[index]) || !is_image(graph.inputs()[index]) {
             continue;
         }
         if let Some(stored) = forms::stored_type(&ty, &last) {
+            note("input", index, &ty);
             let old = graph.replace_input(index, stored);
             given.insert(old, graph.inputs()[index]);
         }
     }
     let mut outputs = graph.outputs().to_vec();
     let mut made = IndexMap::new();
-    for output in &mut outputs {
+    for (index, output) in outputs.iter_mut().enumerate() {
         if let Some(&input) = given.get(output) {
+            note("output", index, graph.ty(*output));
             *output = input;
-        } else if graph.ty(*output).rank() == 4 && !stays(graph, *output) {
+        } else if graph.ty(*output).rank() == 4 && !stays(graph, *output) && is_image(*output) {
+            note("output", index, graph.ty(*output));
             let last = match made.get(output) {
                 Some(&last) => last,
                 None => output_channels_last(graph, *output).map_err(misfit)?,
@@ -96,6 +131,7 @@ fn give_channels_last(graph: &mut Graph, journal: &mut Journal) -> Result<(), Di
         }
     }
     graph.set_outputs(outputs);
+    journal.ledger.extend(ledger);
     let mut patch = Patch::new(graph);
     for (&old, &new) in &given {
         if let Some(&user) = graph.users(old).iter().min() {

@@ -1,8 +1,9 @@
 //! What the target can run: the limits that lowering and legalization solve for.
 
-use ir::TensorType;
+use ir::{Operator, TensorType};
 
 use crate::dialect::tfl::{Builtin, Call, Illegal};
+use crate::lint::{Interface, Profile, Rules, Usage};
 use crate::ops::{Op, Order};
 
 /// Builtins that are not used though LiteRT has them: delegates for GPUs and accelerators lack them, and another builtin
@@ -12,20 +13,38 @@ const AVOIDED: &[Builtin] = &[Builtin::BROADCAST_TO];
 /// The limits of a target.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// Builtins that must not be used.
-    pub forbid: Vec<Builtin>,
-    /// The most axes that a run-time tensor may have.
-    pub max_rank: Option<usize>,
+    /// What it asks of operators and of the tensors between them.
+    pub rules: Rules,
+    /// What it asks of inputs and outputs.
+    pub interface: Interface,
+}
+
+impl From<Profile> for Limits {
+    fn from(profile: Profile) -> Self {
+        Limits { rules: profile.rules, interface: profile.interface }
+    }
 }
 
 impl Limits {
-    /// Can the target run this operator on these types, once the layout is decided? Errs with the limit it meets.
+    /// Limits that forbid these builtins and nothing else.
+    pub fn forbidding(forbid: Vec<Builtin>) -> Self {
+        Limits { rules: Rules { forbid, ..Rules::default() }, interface: Interface::default() }
+    }
+
+    /// Limits on the number of axes and nothing else.
+    pub fn of_rank(max_rank: impl Into<Option<usize>>) -> Self {
+        let rules = Rules { max_rank: max_rank.into(), ..Rules::default() };
+        Limits { rules, interface: Interface::default() }
+    }
+
+    /// Can the target run this operator on these types, once layout, axes and permutations are decided? Errs with the
+    /// limit it meets.
     pub fn admit(&self, op: &Op, inputs: &[&TensorType]) -> Result<(), Illegal> {
         let call = match op.to_tfl(inputs) {
             Ok(call) => call,
             Err(why) => return self.admit_channels_last(op, inputs).map_err(|_| why),
         };
-        self.admit_call(&call)
+        self.admit_call(&call, op, inputs)
     }
 
     /// Operators on images can be spelled when their channels are last, which the layout pass will see to.
@@ -39,23 +58,36 @@ impl Limits {
             .zip(&carried.inputs)
             .map(|(ty, order)| TensorType { shape: ir::Shape(order.apply(&ty.shape.0)), ..(*ty).clone() })
             .collect();
-        let call = carried.op.to_tfl(&stored.iter().collect::<Vec<_>>())?;
-        self.admit_call(&call)
+        let stored: Vec<&TensorType> = stored.iter().collect();
+        let call = carried.op.to_tfl(&stored)?;
+        self.admit_call(&call, &carried.op, &stored)
     }
 
-    /// Is the builtin allowed? Errs with the limit it meets.
-    pub fn admit_call(&self, call: &Call) -> Result<(), Illegal> {
-        if self.forbid.contains(&call.operator) {
-            return Err(Illegal(format!("{} is forbidden", call.operator)));
+    /// Are the builtin, its dtypes and its options allowed? Errs with the limit it meets.
+    fn admit_call(&self, call: &Call, op: &Op, inputs: &[&TensorType]) -> Result<(), Illegal> {
+        if let Some(broken) = self.rules.builtin(call.operator) {
+            return Err(Illegal(broken.text()));
         }
-        if AVOIDED.contains(&call.operator) {
-            return Err(Illegal(format!("{} is missing in many delegates", call.operator)));
+        avoid(call.operator)?;
+        if self.rules.dtypes.is_empty() && self.rules.conditions.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let results = op.infer(inputs)?;
+        let usage = Usage::of_call(call, inputs, None, &results.iter().collect::<Vec<_>>());
+        let broken = self.rules.dtype(&usage).into_iter().chain(self.rules.conditions(&usage)).next();
+        broken.map_or(Ok(()), |broken| Err(Illegal(broken.text())))
     }
 
     /// Does a run-time tensor of this type stay within the rank limit?
     pub fn admits_rank(&self, ty: &TensorType) -> bool {
-        self.max_rank.is_none_or(|most| ty.rank() <= most)
+        self.rules.max_rank.is_none_or(|most| ty.rank() <= most)
+    }
+}
+
+/// Errs for a builtin that is not used.
+pub(super) fn avoid(builtin: Builtin) -> Result<(), Illegal> {
+    match AVOIDED.contains(&builtin) {
+        true => Err(Illegal(format!("{builtin} is missing in many delegates"))),
+        false => Ok(()),
     }
 }

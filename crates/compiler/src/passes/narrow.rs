@@ -1,16 +1,18 @@
 //! Dtypes that LiteRT's kernels lack, narrowed where that is proved to change nothing.
 //!
 //! An operator on 64-bit integers that has a kernel for 32-bit ones only is computed on 32 bits where the range of
-//! every operand and result is known to fit. Floats of other widths than 32 bits are computed in f32 only where the
+//! every operand and result is known to fit; where the target has no 64-bit integers at all, so is every other, and so are
+//! inputs and outputs. Floats of other widths than 32 bits are computed in f32 only where the
 //! user allows it. Both stand in the ledger.
 
 mod range;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::{Assumption, DType, Diagnostic, Journal, NodeId, TensorType, ValueId};
 
+use self::range::Range;
 use super::Limits;
-use crate::ops::{Cast, Graph, Op, Pass, Patch};
+use crate::ops::{ArgReduce, Cast, Graph, Op, Pass, Patch};
 
 ir::codes! {
     /// The model computes in a float type that LiteRT's kernels do not have.
@@ -35,13 +37,14 @@ pub fn integers(limits: &Limits) -> Pass {
 }
 
 fn narrow_integers(graph: &mut Graph, limits: &Limits, journal: &mut Journal) -> Result<(), Diagnostic> {
-    let constant = graph.constness();
+    let forbidden = limits.rules.dtypes.contains(&DType::I64);
+    if forbidden {
+        narrow_ends(graph, journal)?;
+    }
     let ranges = range::of_values(graph);
+    let fits = |v: ValueId| fits(ranges[v.index()]);
+    let constant = graph.constness();
     let wide = |v: ValueId| graph.ty(v).dtype == DType::I64;
-    let fits = |v: ValueId| {
-        ranges[v.index()]
-            .is_some_and(|(low, high)| low >= i128::from(i32::MIN) && high <= i128::from(i32::MAX))
-    };
     let narrowable = |id: NodeId| {
         let node = graph.node(id);
         let values = || node.inputs.iter().chain(&node.outputs).copied().filter(|&v| wide(v));
@@ -52,35 +55,97 @@ fn narrow_integers(graph: &mut Graph, limits: &Limits, journal: &mut Journal) ->
             return false;
         }
         let narrowed: Vec<TensorType> = types.iter().map(|ty| narrow_type(ty)).collect();
-        limits.admit(&node.op, &narrowed.iter().collect::<Vec<_>>()).is_ok()
+        // What is forbidden is narrowed whatever becomes of the operator: lowering comes after.
+        forbidden || limits.admit(&node.op, &narrowed.iter().collect::<Vec<_>>()).is_ok()
     };
     let found: Vec<NodeId> = graph.order().iter().copied().filter(|&id| narrowable(id)).collect();
     if found.is_empty() {
         return Ok(());
     }
     let mut patch = Patch::new(graph);
+    let mut narrowed: IndexSet<ValueId> = IndexSet::new();
     for id in found {
         let node = graph.node(id);
         patch.at(id);
+        narrowed
+            .extend(node.inputs.iter().chain(&node.outputs).filter(|v| wide(**v) && !constant[v.index()]));
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for &input in &node.inputs {
             inputs.push(if wide(input) { patch.add(Cast { dtype: DType::I32 }, [input]) } else { input });
         }
-        let outputs = patch.add_all(node.op.clone(), inputs);
+        let op = if forbidden { making_i32(&node.op) } else { node.op.clone() };
+        let outputs = patch.add_all(op, inputs);
         for (&old, new) in node.outputs.iter().zip(outputs) {
             let dtype = graph.ty(old).dtype;
             let back = if patch.ty(new).dtype == dtype { new } else { patch.add(Cast { dtype }, [new]) };
             patch.and_replace(old, back);
-            let (low, high) = ranges[old.index()].unwrap_or_default();
-            journal.ledger.push(Assumption {
-                kind: "narrowed",
-                subject: graph.value(old).name.clone(),
-                reason: format!("i64 as i32: its elements lie in {low} to {high}"),
-            });
         }
     }
+    let note = |v: ValueId| note(graph.value(v).name.clone(), ranges[v.index()].unwrap_or_default());
+    journal.ledger.extend(narrowed.into_iter().map(note));
     let patch = patch.finish();
     patch.apply(graph, INTEGERS)
+}
+
+/// Does the range fit 32 bits?
+fn fits(range: Option<Range>) -> bool {
+    range.is_some_and(|(low, high)| low >= i128::from(i32::MIN) && high <= i128::from(i32::MAX))
+}
+
+fn note(subject: String, (low, high): Range) -> Assumption {
+    let reason = format!("i64 as i32: its elements lie in {low} to {high}");
+    Assumption { kind: "narrowed", subject, reason }
+}
+
+/// The operator that makes i32 where this one makes i64 by itself.
+fn making_i32(op: &Op) -> Op {
+    match op {
+        Op::Cast(Cast { dtype: DType::I64 }) => Cast { dtype: DType::I32 }.into(),
+        Op::ArgReduce(reduce) => ArgReduce { dtype: DType::I32, ..*reduce }.into(),
+        op => op.clone(),
+    }
+}
+
+/// Inputs and outputs of i64 become such of i32, where the range of their elements is known to fit.
+fn narrow_ends(graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
+    let ranges = range::of_values(graph);
+    let narrow = |graph: &Graph, v: ValueId| graph.ty(v).dtype == DType::I64 && fits(ranges[v.index()]);
+    let mut given: Vec<(ValueId, ValueId)> = Vec::new();
+    for index in 0..graph.inputs().len() {
+        let input = graph.inputs()[index];
+        if narrow(graph, input) {
+            journal.ledger.push(note(format!("input {index}"), ranges[input.index()].unwrap_or_default()));
+            let ty = graph.ty(input).with_dtype(DType::I32);
+            given.push((graph.replace_input(index, ty), graph.inputs()[index]));
+        }
+    }
+    let graph_ref = &*graph;
+    let mut patch = Patch::new(graph_ref);
+    for &(old, new) in &given {
+        if let Some(&user) = graph_ref.users(old).iter().min() {
+            patch.at(user);
+            let back = patch.add(Cast { dtype: DType::I64 }, [new]);
+            patch.and_replace(old, back);
+        }
+    }
+    let mut outputs = Vec::new();
+    for (index, &output) in graph_ref.outputs().iter().enumerate() {
+        if let Some((_, new)) = given.iter().find(|(old, _)| *old == output) {
+            outputs.push(*new);
+            continue;
+        }
+        if !narrow(graph_ref, output) {
+            outputs.push(output);
+            continue;
+        }
+        if let Some((maker, _)) = graph_ref.producer(output) {
+            patch.at(maker);
+        }
+        journal.ledger.push(note(format!("output {index}"), ranges[output.index()].unwrap_or_default()));
+        outputs.push(patch.add(Cast { dtype: DType::I32 }, [output]));
+    }
+    patch.set_outputs(outputs);
+    patch.finish().apply(graph, INTEGERS)
 }
 
 fn narrow_type(ty: &TensorType) -> TensorType {

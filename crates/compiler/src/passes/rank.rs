@@ -13,6 +13,8 @@ use indexmap::IndexMap;
 use ir::{Diagnostic, Operator, ValueId};
 
 use self::merge::Merged;
+pub(super) use self::permute::Allowed;
+use super::Limits;
 use crate::ops::{Graph, Op, Order, Pass, Patch, Reshape, Site, Transpose};
 
 const NAME: &str = "rank";
@@ -23,20 +25,27 @@ const KERNELS: usize = 4;
 /// Says every run-time operator on at most this many axes, where that is exact; without a limit, those that cannot
 /// be spelled otherwise, and the [`regions`] all of which four axes say.
 pub fn at_most(most: impl Into<Option<usize>>) -> Pass {
-    let most = most.into();
+    within(&Limits::of_rank(most))
+}
+
+/// The same for the limits of a target, by no permutation that it forbids.
+pub fn within(limits: &Limits) -> Pass {
+    let limits = limits.clone();
     Pass::new(NAME, "say operators on many axes with fewer", move |graph, journal| {
-        run(graph, journal, most).map_err(|found| vec![found])
+        run(graph, journal, &limits).map_err(|found| vec![found])
     })
 }
 
-fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Result<(), Diagnostic> {
+fn run(graph: &mut Graph, journal: &mut ir::Journal, limits: &Limits) -> Result<(), Diagnostic> {
+    let most = limits.rules.max_rank;
+    let at_most = |most: usize| Allowed { most, forbidden: &limits.rules.orders };
     let constant = graph.constness();
     let mut patch = Patch::new(graph);
     let mut flat: IndexMap<ValueId, Vec<usize>> = IndexMap::new();
     let mut decisions = Vec::new();
     let sayable = match most {
         Some(_) => Vec::new(),
-        None => regions::sayable(graph, &constant, KERNELS),
+        None => regions::sayable(graph, &constant, at_most(KERNELS)),
     };
     for (id, node) in graph.nodes() {
         let site = Site::new(graph, id);
@@ -56,7 +65,7 @@ fn run(graph: &mut Graph, journal: &mut ir::Journal, most: Option<usize>) -> Res
             _ => continue,
         };
         patch.at(id);
-        let Some((new, sizes)) = rewritten(site, &mut patch, limit, &flat) else { continue };
+        let Some((new, sizes)) = rewritten(site, &mut patch, at_most(limit), &flat) else { continue };
         if let Op::Transpose(_) = node.op {
             let name = &graph.value(output).name;
             decisions.push(format!("%{name} permutes {} axes in at most {limit}", site.output_ty().rank()));
@@ -79,21 +88,21 @@ fn reshaped_from(at: Site<'_>, flat: &IndexMap<ValueId, Vec<usize>>) -> Option<V
     }
 }
 
-/// The node's output, made on at most `most` axes, and the sizes in which it is made. `None` where that cannot be,
+/// The node's output, made as it is allowed, and the sizes in which it is made. `None` where that cannot be,
 /// or cannot be spelled though the node can.
 fn rewritten<'g>(
     at: Site<'g>,
     patch: &mut Patch<'g>,
-    most: usize,
+    allowed: Allowed<'_>,
     flat: &IndexMap<ValueId, Vec<usize>>,
 ) -> Option<(ValueId, Vec<usize>)> {
     let sizes = at.output_ty().sizes().ok()?;
     let (last, made) = if let Some(Transpose { order }) = at.op() {
-        permuted(at, patch, order, most)?
+        permuted(at, patch, order, allowed)?
     } else {
         let types = at.graph().types(at.inputs());
         let hint = at.input(0).and_then(|v| flat.get(&v)).map(Vec::as_slice);
-        let Merged { op, inputs } = merge::merged(&at.node().op, &types, at.output_ty(), most, hint)?;
+        let Merged { op, inputs } = merge::merged(&at.node().op, &types, at.output_ty(), allowed.most, hint)?;
         let stored: Vec<_> = types.iter().zip(&inputs).map(|(ty, s)| ty.with_sizes(s)).collect();
         let stored: Vec<_> = stored.iter().collect();
         if op.to_tfl(&stored).is_err() && at.node().op.to_tfl(&types).is_ok() {
@@ -101,7 +110,7 @@ fn rewritten<'g>(
         }
         let made = op.infer(&stored).ok()?.first()?.sizes().ok()?;
         let count = |s: &[usize]| s.iter().product::<usize>();
-        if made.len() > most || count(&made) != count(&sizes) {
+        if made.len() > allowed.most || count(&made) != count(&sizes) {
             return None;
         }
         let operands: Vec<ValueId> =
@@ -113,22 +122,22 @@ fn rewritten<'g>(
 }
 
 /// A value in these sizes.
-fn shaped(patch: &mut Patch<'_>, value: ValueId, sizes: &[usize]) -> ValueId {
+pub(super) fn shaped(patch: &mut Patch<'_>, value: ValueId, sizes: &[usize]) -> ValueId {
     match patch.ty(value).sizes() {
         Ok(own) if own == sizes => value,
         _ => patch.add(Reshape { sizes: sizes.to_vec() }, [value]),
     }
 }
 
-/// A permutation in steps of at most `most` axes, and the sizes of its result.
-fn permuted<'g>(
+/// A permutation in steps that are allowed, and the sizes of its result.
+pub(super) fn permuted<'g>(
     at: Site<'g>,
     patch: &mut Patch<'g>,
     order: &Order,
-    most: usize,
+    allowed: Allowed<'_>,
 ) -> Option<(ValueId, Vec<usize>)> {
     let sizes = at.input_ty(0)?.sizes().ok()?;
-    let steps = permute::steps(&sizes, order, most, &wanted_sizes(at))?;
+    let steps = permute::steps(&sizes, order, allowed, &wanted_sizes(at))?;
     let mut value = at.input(0)?;
     for step in &steps {
         value = shaped(patch, value, &step.sizes);

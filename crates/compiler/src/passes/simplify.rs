@@ -25,9 +25,17 @@ pub fn identities() -> Pass {
     )
 }
 
+/// The identities of reshapes alone, for passes that must not have their transposes merged again.
+pub(super) const RESHAPES: &[Rule] = ir::rules![axes::drop_identity_reshape, axes::merge_reshapes];
+
+/// The rules that make one transpose of two.
+pub(super) const TRANSPOSES: &[Rule] =
+    ir::rules![axes::merge_transposes, axes::merge_transposes_around_reshape];
+
 const RULES: &[Rule] = ir::rules![
     axes::drop_identity_transpose,
     axes::merge_transposes,
+    axes::merge_transposes_around_reshape,
     axes::transpose_without_motion,
     axes::drop_identity_reshape,
     axes::merge_reshapes,

@@ -4,21 +4,29 @@ use ir::{Tensor, TensorType};
 
 use crate::ops::{Layout, Op, Order, Transpose};
 
-/// A tensor of PyTorch's as one of this type. A tensor of rank 4 is put into the order with channels last where its sizes
+/// As many axes as any tensor keeps: a compiled model may do without more of size 1 in front (`passes::interface`).
+const KEPT: usize = 4;
+
+/// A tensor of PyTorch's as one of this type. Leading axes of size 1 are dropped where it has more than four and the model
+/// has fewer. A tensor of rank 4 is put into the order with channels last where its sizes
 /// fit in that order only, and where they fit in both if `io` is that order. Floats round; integers must keep their
 /// values. Errs where the tensor cannot be of this type.
 pub fn fitted(tensor: &Tensor, ty: &TensorType, io: Layout) -> Result<Tensor, String> {
     let misfit = || format!("{} is recorded where the model has {ty}", tensor.ty());
     let wanted = ty.sizes().map_err(|_| misfit())?;
     let mut laid_out = tensor.clone();
+    let over = tensor.sizes().len().saturating_sub(wanted.len().max(KEPT));
+    if tensor.sizes()[..over].iter().all(|&n| n == 1) {
+        laid_out = laid_out.reshaped(&tensor.sizes()[over..]);
+    }
     let last = Order::channels_last(4);
-    let [fits, fits_last] = match tensor.sizes().len() {
-        4 => [tensor.sizes() == wanted, last.apply(tensor.sizes()) == wanted],
+    let [fits, fits_last] = match laid_out.sizes().len() {
+        4 => [laid_out.sizes() == wanted, last.apply(laid_out.sizes()) == wanted],
         _ => [true, false],
     };
     if fits_last && (io == Layout::Nhwc || !fits) {
         let op = Op::from(Transpose { order: last });
-        laid_out = op.evaluate(&[tensor]).ok_or_else(misfit)?.remove(0);
+        laid_out = op.evaluate(&[&laid_out]).ok_or_else(misfit)?.remove(0);
     }
     if laid_out.sizes() != wanted {
         return Err(misfit());
@@ -74,6 +82,20 @@ mod tests {
         // A model that has its channels last itself.
         assert_eq!(fitted(&image, &image.ty(), Layout::Nhwc), Ok(image.clone()));
         assert!(fitted(&image, &TensorType::new(DType::F32, &[6]), Layout::Nchw).is_err());
+    }
+
+    #[test]
+    fn leading_axes_of_size_1_are_dropped_where_the_model_does_without() {
+        let video = Tensor::new(&[1, 1, 2, 1, 3], &[1f32, 2., 3., 4., 5., 6.]);
+        let last = Tensor::new(&[1, 1, 3, 2], &[1f32, 4., 2., 5., 3., 6.]);
+        assert_eq!(fitted(&video, &last.ty(), Layout::Nchw), Ok(last));
+        let first = TensorType::new(DType::F32, &[1, 2, 1, 3]);
+        assert_eq!(fitted(&video, &first, Layout::Nchw), Ok(video.clone().reshaped(&[1, 2, 1, 3])));
+        assert_eq!(fitted(&video, &video.ty(), Layout::Nchw), Ok(video.clone()));
+        let longer = Tensor::new(&[2, 1, 2, 1, 1], &[1f32, 2., 3., 4.]);
+        assert!(fitted(&longer, &TensorType::new(DType::F32, &[1, 2, 1, 1]), Layout::Nchw).is_err());
+        let row = Tensor::new(&[1, 3], &[1f32, 2., 3.]);
+        assert!(fitted(&row, &TensorType::new(DType::F32, &[3]), Layout::Nchw).is_err());
     }
 
     #[test]

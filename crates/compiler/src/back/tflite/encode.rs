@@ -10,7 +10,7 @@ use super::version::stamp;
 use super::write::{WriteError, write_file};
 use crate::dialect::tfl::{
     self, Builtin, Call, Entry, Illegal, Model, Operand, PROVENANCE, Provenance, Signature, Spot, Subgraph,
-    TensorEntry,
+    TensorEntry, decode,
 };
 use crate::evaluate::Expressions;
 use crate::ops::{Graph, Op};
@@ -300,6 +300,23 @@ impl From<Diagnostic> for Stopped {
 }
 
 impl Encoded<'_> {
+    /// A constant that is part of a spelling, such as the axes of a reduction, by its buffer.
+    pub fn spelled(&self, buffer: usize) -> Option<&Tensor> {
+        match self.contents.get(buffer)? {
+            Content::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// Where each operator came from.
+    pub fn provenance(&self) -> Provenance {
+        let named = self.model.metadata.iter().find(|m| m.name == PROVENANCE);
+        match named.map(|named| &self.contents[named.buffer]) {
+            Some(Content::Bytes(bytes)) => decode(bytes).expect("we have encoded it ourselves"),
+            _ => Provenance::default(),
+        }
+    }
+
     /// Writes the file, which appears whole or not at all; weights are computed and streamed one slab at a time.
     /// `progress` is told the bytes of weights written so far. Returns the length of the file in bytes.
     pub fn write(

@@ -3,9 +3,19 @@
 use ir::{DType, Tensor, ValueId, rules};
 
 use super::shaping::reshaped;
-use crate::ops::{Concat, Flip, Gather, Patch, Rule, Site, Slice};
+use crate::ops::{
+    Arithmetic, Cast, Concat, Embedding, Flip, Gather, Order, Patch, Rule, Site, Slice, Transpose,
+};
 
-pub(super) const RULES: &[Rule] = rules![steps_as_rows, slice_as_gather, flip_as_gather, gather_as_slices];
+pub(super) const RULES: &[Rule] = rules![
+    steps_as_rows,
+    slice_as_gather,
+    flip_as_gather,
+    gather_as_slices,
+    embedding_of_a_row,
+    gather_as_embedding,
+    gather_of_batches,
+];
 
 /// Every `step`-th place is the first of a row of `step` places:
 /// `slice(x) { step = s }  =>  concat(slice(reshape(x)) { 0:1 of each row }, slice(x) { last })`
@@ -89,14 +99,10 @@ fn gathered(patch: &mut Patch<'_>, value: ValueId, axis: usize, places: Vec<usiz
 /// More parts than this are not joined.
 const PARTS: usize = 64;
 
-/// `gather(x, [i, i + 1, j, …])  =>  concat(slice(x) { i, i + 1 }, slice(x) { j }, …)`
-fn gather_as_slices(at: Site<'_>) -> Option<Patch<'_>> {
-    let op: &Gather = at.op()?;
+/// Constant indices as runs of neighbours: where each begins, and how long it is. `None` where they are not constant, or
+/// fall into too many.
+fn runs(at: Site<'_>) -> Option<Vec<(usize, usize)>> {
     let indices = at.constant(1).filter(|c| c.sizes().iter().product::<usize>() <= INDICES)?.read().ok()?;
-    if op.batch > 0 || indices.count() == 0 {
-        return None;
-    }
-    let sizes = at.input_ty(0)?.sizes().ok()?;
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for index in indices.to_i64s() {
         let index = usize::try_from(index).ok()?;
@@ -105,16 +111,103 @@ fn gather_as_slices(at: Site<'_>) -> Option<Patch<'_>> {
             _ => runs.push((index, 1)),
         }
     }
-    if runs.len() > PARTS {
-        return None;
-    }
+    (1..=PARTS).contains(&runs.len()).then_some(runs)
+}
+
+/// `gather(x, [i, i + 1, j, …])  =>  concat(slice(x) { i, i + 1 }, slice(x) { j }, …)`
+fn gather_as_slices(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Gather { axis, batch: 0 } = at.op()? else { return None };
+    let sizes = at.input_ty(0)?.sizes().ok()?;
     let mut patch = at.patch();
     let input = at.input(0)?;
     let mut parts = Vec::new();
-    for (start, len) in runs {
-        parts.push(patch.try_add(Slice::along(&sizes, op.axis, start, len), [input]).ok()?);
+    for (start, len) in runs(at)? {
+        parts.push(patch.try_add(Slice::along(&sizes, axis, start, len), [input]).ok()?);
     }
-    let joined = if parts.len() == 1 { parts[0] } else { patch.add(Concat { axis: op.axis }, parts) };
+    let joined = if parts.len() == 1 { parts[0] } else { patch.add(Concat { axis }, parts) };
     let shaped = reshaped(&mut patch, joined, &at.output_ty().sizes().ok()?);
+    Some(patch.replace(at.output(), shaped))
+}
+
+/// As many values as XNNPACK joins at once.
+const AT_ONCE: usize = 5;
+
+/// Indices as the one axis of i32 that EMBEDDING_LOOKUP takes. Each is one of `rows`, so that none is lost.
+fn as_row(patch: &mut Patch<'_>, indices: ValueId, rows: usize) -> Option<ValueId> {
+    i32::try_from(rows).ok()?;
+    let count = patch.ty(indices).count().ok()?;
+    let row = reshaped(patch, indices, &[count]);
+    Some(match patch.ty(row).dtype {
+        DType::I32 => row,
+        _ => patch.add(Cast { dtype: DType::I32 }, [row]),
+    })
+}
+
+/// `embedding(table, i)  =>  reshape(embedding(table, i as one axis of i32))`
+fn embedding_of_a_row(at: Site<'_>) -> Option<Patch<'_>> {
+    let Embedding {} = at.op()?;
+    let (table, indices) = (at.input(0)?, at.input(1)?);
+    let rows = *at.input_ty(0)?.sizes().ok()?.first()?;
+    let mut patch = at.patch();
+    let row = as_row(&mut patch, indices, rows)?;
+    if row == indices {
+        return None;
+    }
+    let looked_up = patch.add(Embedding {}, [table, row]);
+    let shaped = reshaped(&mut patch, looked_up, &at.output_ty().sizes().ok()?);
+    Some(patch.replace(at.output(), shaped))
+}
+
+/// `gather(x, i) { axis = a }  =>  embedding(x with a in front, the other axes as one, i)`, with a in its place again
+fn gather_as_embedding(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Gather { axis, batch: 0 } = at.op()? else { return None };
+    // A few slices are joined by XNNPACK, which has no lookup.
+    if runs(at).is_some_and(|runs| runs.len() <= AT_ONCE) {
+        return None;
+    }
+    let sizes = at.input_ty(0)?.sizes().ok()?;
+    let (before, after): (usize, usize) =
+        (sizes[..axis].iter().product(), sizes[axis + 1..].iter().product());
+    let mut patch = at.patch();
+    let mut table = at.input(0)?;
+    // Axes before and after are one each, so that three are enough.
+    let front = Order::new(vec![1, 0, 2]).ok()?;
+    if before > 1 {
+        table = reshaped(&mut patch, table, &[before, sizes[axis], after]);
+        table = patch.add(Transpose { order: front.clone() }, [table]);
+    }
+    table = reshaped(&mut patch, table, &[sizes[axis], before * after]);
+    let row = as_row(&mut patch, at.input(1)?, sizes[axis])?;
+    let count = patch.ty(row).count().ok()?;
+    let mut value = patch.add(Embedding {}, [table, row]);
+    if before > 1 {
+        value = reshaped(&mut patch, value, &[count, before, after]);
+        value = patch.add(Transpose { order: front }, [value]);
+    }
+    let shaped = reshaped(&mut patch, value, &at.output_ty().sizes().ok()?);
+    Some(patch.replace(at.output(), shaped))
+}
+
+/// `gather(x, i) { batches together }  =>  gather(x with batches and axis as one, i + n · batch)`, where the axis follows
+/// the batches and has `n` places
+fn gather_of_batches(at: Site<'_>) -> Option<Patch<'_>> {
+    let &Gather { axis, batch } = at.op()?;
+    let (sizes, indices) = (at.input_ty(0)?.sizes().ok()?, at.input_ty(1)?.sizes().ok()?);
+    if batch == 0 || axis != batch {
+        return None;
+    }
+    let batches: usize = sizes[..batch].iter().product();
+    let places = batches.checked_mul(sizes[axis]).filter(|&n| i32::try_from(n).is_ok())?;
+    let each: usize = indices[batch..].iter().product();
+    let dtype = at.input_ty(1)?.dtype;
+    let mut patch = at.patch();
+    let table = reshaped(&mut patch, at.input(0)?, &[&[places], &sizes[axis + 1..]].concat());
+    let own = reshaped(&mut patch, at.input(1)?, &[batches, each]);
+    let starts = (0..batches).map(|b| (b * sizes[axis]) as i64);
+    let starts = patch.constant("starts", Tensor::from_i64s(dtype, &[batches, 1], starts));
+    let flat = patch.add(Arithmetic::Add, [own, starts]);
+    let flat = reshaped(&mut patch, flat, &[batches * each]);
+    let gathered = patch.add(Gather { axis: 0, batch: 0 }, [table, flat]);
+    let shaped = reshaped(&mut patch, gathered, &at.output_ty().sizes().ok()?);
     Some(patch.replace(at.output(), shaped))
 }

@@ -13,27 +13,42 @@ pub(super) struct Step {
     pub(super) order: Order,
 }
 
+/// What a step may be.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::passes) struct Allowed<'a> {
+    /// The most axes.
+    pub(in crate::passes) most: usize,
+    /// The orders that it must not have.
+    pub(in crate::passes) forbidden: &'a [Order],
+}
+
 /// More axes than this, after those that stay together are one, are not searched.
 const SEARCHED: usize = 7;
 
-/// The fewest transposes of at most `most` axes that, with reshapes between them, permute a tensor of these sizes;
-/// none where memory does not move; of several ways one whose result has the sizes that are `wanted`, where there is
-/// one. `None` where there are no such steps.
-pub(super) fn steps(sizes: &[usize], order: &Order, most: usize, wanted: &[usize]) -> Option<Vec<Step>> {
+/// The fewest transposes that are allowed and, with reshapes between them, permute a tensor of these sizes; none where
+/// memory does not move; of several ways one whose result has the sizes that are `wanted`, where there is one. `None`
+/// where there are no such steps.
+pub(super) fn steps(
+    sizes: &[usize],
+    order: &Order,
+    allowed: Allowed<'_>,
+    wanted: &[usize],
+) -> Option<Vec<Step>> {
     let (sizes, target) = fused(sizes, order);
     let start: Vec<usize> = (0..sizes.len()).collect();
     if target == start {
         return Some(Vec::new());
     }
-    if sizes.len() <= most {
-        return Some(vec![Step { sizes, order: Order::new(target).ok()? }]);
+    let whole = Order::new(target.clone()).ok()?;
+    if sizes.len() <= allowed.most && !allowed.forbidden.contains(&whole) {
+        return Some(vec![Step { sizes, order: whole }]);
     }
     if sizes.len() > SEARCHED {
         return None;
     }
     let size = |block: &Vec<usize>| block.iter().map(|&axis| sizes[axis]).product::<usize>();
     let fits = |blocks: &Blocks| blocks.iter().map(size).eq(wanted.iter().copied());
-    let path = search(&start, &target, most, fits)?;
+    let path = search(&start, &target, allowed, fits)?;
     path.iter().map(|(from, blocks)| step(&sizes, from, blocks)).collect()
 }
 
@@ -64,13 +79,13 @@ type Blocks = Vec<Vec<usize>>;
 /// One step: the sequence it starts from, and the blocks that it makes.
 type Move = (Vec<usize>, Blocks);
 
-/// A shortest way from one sequence of axes to another, each step of which moves at most `most` blocks: if there is
+/// A shortest way from one sequence of axes to another, each step of which is allowed: if there is
 /// one, such that its last blocks fit; of these, one that most often leaves the last block last, whose elements stay
 /// together then, and keeps most neighbours.
 fn search(
     start: &[usize],
     target: &[usize],
-    most: usize,
+    allowed: Allowed<'_>,
     fits: impl Fn(&Blocks) -> bool,
 ) -> Option<Vec<Move>> {
     // Each sequence with the way to it.
@@ -83,9 +98,10 @@ fn search(
         if found.as_ref().is_some_and(|(_, found)| way.len() >= found.len()) {
             break;
         }
-        for blocks in moves(&from, most) {
+        for blocks in moves(&from, allowed.most) {
             let to = blocks.concat();
-            if to != target && reached.contains_key(&to) {
+            let forbidden = order_of(&from, &blocks).is_none_or(|order| allowed.forbidden.contains(&order));
+            if forbidden || (to != target && reached.contains_key(&to)) {
                 continue;
             }
             let mut way = way.clone();
@@ -149,14 +165,24 @@ fn orders(blocks: &mut Blocks, from: usize, found: &mut Vec<Blocks>) {
     }
 }
 
+/// The blocks as they stand in `from`.
+fn in_place<'b>(from: &[usize], blocks: &'b Blocks) -> Vec<&'b Vec<usize>> {
+    let mut in_place: Vec<&Vec<usize>> = blocks.iter().collect();
+    in_place.sort_by_key(|block| from.iter().position(|axis| *axis == block[0]));
+    in_place
+}
+
+/// The order of blocks that makes them of `from`.
+fn order_of(from: &[usize], blocks: &Blocks) -> Option<Order> {
+    let in_place = in_place(from, blocks);
+    let order = blocks.iter().map(|b| in_place.iter().position(|p| *p == b)).collect::<Option<Vec<_>>>()?;
+    Order::new(order).ok()
+}
+
 /// The transpose that puts the axes of `from` into these blocks.
 fn step(sizes: &[usize], from: &[usize], blocks: &Blocks) -> Option<Step> {
-    let place = |block: &Vec<usize>| from.iter().position(|axis| *axis == block[0]);
-    let mut in_place: Vec<&Vec<usize>> = blocks.iter().collect();
-    in_place.sort_by_key(|block| place(block));
-    let order = blocks.iter().map(|b| in_place.iter().position(|p| *p == b)).collect::<Option<Vec<_>>>()?;
-    let sizes = in_place.iter().map(|block| block.iter().map(|&a| sizes[a]).product()).collect();
-    Some(Step { sizes, order: Order::new(order).ok()? })
+    let size = |block: &&Vec<usize>| block.iter().map(|&a| sizes[a]).product();
+    Some(Step { sizes: in_place(from, blocks).iter().map(size).collect(), order: order_of(from, blocks)? })
 }
 
 #[cfg(test)]
@@ -171,13 +197,18 @@ mod tests {
     }
 
     fn check(sizes: &[usize], order: &[usize], most: usize) -> Option<usize> {
+        check_without(sizes, order, most, &[])
+    }
+
+    fn check_without(sizes: &[usize], order: &[usize], most: usize, forbidden: &[&[usize]]) -> Option<usize> {
+        let forbidden: Vec<Order> = forbidden.iter().map(|f| Order::new(f.to_vec()).unwrap()).collect();
         let order = Order::new(order.to_vec()).unwrap();
-        let steps = steps(sizes, &order, most, &[])?;
+        let steps = steps(sizes, &order, Allowed { most, forbidden: &forbidden }, &[])?;
         let ramp: Vec<i32> = (0..sizes.iter().product::<usize>() as i32).collect();
         let mut value = Tensor::new(sizes, &ramp);
         let whole = transposed(&value, &order);
         for step in &steps {
-            assert!(step.sizes.len() <= most);
+            assert!(step.sizes.len() <= most && !forbidden.contains(&step.order));
             value = transposed(&value.reshaped(&step.sizes), &step.order);
         }
         assert_eq!(value.as_slice::<i32>(), whole.as_slice::<i32>(), "{sizes:?} {order:?}");
@@ -205,7 +236,9 @@ mod tests {
     fn the_last_step_makes_what_is_wanted() {
         // Cutting an image into patches, with its channels going last.
         let order = Order::new(vec![1, 3, 2, 4, 0]).unwrap();
-        let steps = |wanted: &[usize]| steps(&[3, 2, 4, 2, 5], &order, 4, wanted).unwrap();
+        let steps = |wanted: &[usize]| {
+            steps(&[3, 2, 4, 2, 5], &order, Allowed { most: 4, forbidden: &[] }, wanted).unwrap()
+        };
         let made = |steps: &[Step]| steps[1].order.apply(&steps[1].sizes);
         assert_eq!(made(&steps(&[4, 4, 5, 3])), [4, 4, 5, 3]);
         assert_eq!(made(&steps(&[2, 2, 20, 3])), [2, 2, 20, 3]);
@@ -220,6 +253,23 @@ mod tests {
         for order in all {
             assert!(check(&[2, 3, 2, 1, 3], &order.concat(), 3).is_some());
             assert!(check(&[2, 3, 2, 2, 3], &order.concat(), 4).unwrap() <= 2);
+        }
+    }
+
+    #[test]
+    fn forbidden_permutations_are_taken_in_steps_that_are_allowed() {
+        let forbidden: [&[usize]; 2] = [&[1, 3, 0, 2], &[2, 0, 3, 1]];
+        for order in forbidden {
+            assert_eq!(check_without(&[2, 3, 4, 5], order, 4, &forbidden), Some(2));
+            // An axis of size 1 leaves three.
+            assert_eq!(check_without(&[2, 1, 4, 5], order, 4, &forbidden), Some(1));
+        }
+        // Two axes have one other order only.
+        assert_eq!(check_without(&[2, 3], &[1, 0], 4, &[&[1, 0]]), None);
+        let mut all = Vec::new();
+        orders(&mut (0..5).map(|a| vec![a]).collect(), 0, &mut all);
+        for order in all {
+            assert!(check_without(&[2, 3, 2, 2, 3], &order.concat(), 4, &forbidden).unwrap() <= 2);
         }
     }
 }

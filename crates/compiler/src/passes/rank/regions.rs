@@ -6,10 +6,12 @@
 
 use ir::NodeId;
 
+use super::Allowed;
 use crate::ops::{Graph, Op, Patch, Site};
 
-/// By its index, whether a node is of a region each operator of which `most` axes say.
-pub(super) fn sayable(graph: &Graph, constant: &[bool], most: usize) -> Vec<bool> {
+/// By its index, whether a node is of a region each operator of which can be said as it is allowed.
+pub(super) fn sayable(graph: &Graph, constant: &[bool], allowed: Allowed<'_>) -> Vec<bool> {
+    let most = allowed.most;
     let many = |value: ir::ValueId| graph.ty(value).rank() > most;
     let is_inner = |id: NodeId| {
         let node = graph.node(id);
@@ -31,7 +33,7 @@ pub(super) fn sayable(graph: &Graph, constant: &[bool], most: usize) -> Vec<bool
         fails[id.index()] = node.outputs.len() != 1
             || node.outputs.iter().any(is_output)
             || node.inputs.iter().any(is_input)
-            || super::rewritten(Site::new(graph, id), &mut trial, most, &nothing).is_none();
+            || super::rewritten(Site::new(graph, id), &mut trial, allowed, &nothing).is_none();
         for &value in node.inputs.iter().filter(|&&v| many(v)) {
             if let Some((maker, _)) = graph.producer(value).filter(|&(maker, _)| is_inner(maker)) {
                 regions.join(id.index(), maker.index());

@@ -20,6 +20,25 @@ pub(super) fn merge_transposes(at: Site<'_>) -> Option<Patch<'_>> {
     one_for_two(at, below, Transpose { order: outer.after(inner) }, below.inputs().to_vec())
 }
 
+/// `transpose(reshape(transpose(x, p)), q)  =>  transpose(reshape(x), q∘p)`, where the reshape can be said on the memory
+/// of `x`: each part of its axes stays together there
+pub(super) fn merge_transposes_around_reshape(at: Site<'_>) -> Option<Patch<'_>> {
+    let Transpose { order: outer } = at.op()?;
+    let between = at.producer(0)?;
+    let reshape: &Reshape = between.op()?;
+    let below = between.producer(0)?;
+    let Transpose { order: inner } = below.op()?;
+    let carried = Op::from(reshape.clone()).carry(&[between.input_ty(0)?], &inner.inverse())?;
+    let stored = carried.outputs.first()?;
+    let merged = outer.axes().iter().map(|&axis| stored.position(axis)).collect();
+    let mut patch = at.patch();
+    patch.consume(&between);
+    patch.consume(&below);
+    let reshaped = patch.try_add(carried.op, [below.input(0)?]).ok()?;
+    let merged = patch.try_add(Transpose { order: Order::new(merged).ok()? }, [reshaped]).ok()?;
+    (patch.ty(merged) == at.output_ty()).then(|| patch.replace(at.output(), merged))
+}
+
 /// `transpose(x, p)  =>  reshape(x)`, where `p` keeps the axes longer than 1 in their order
 pub(super) fn transpose_without_motion(at: Site<'_>) -> Option<Patch<'_>> {
     let Transpose { order } = at.op()?;
