@@ -25,19 +25,19 @@ class Expected:
 # The operators are what is asked of the compiler, and what it reaches where it is not there yet or nothing is asked.
 # Of ChunkySeal these are small twins.
 EXPECTED = {
-    "vs10_embedder": Expected(operators=170, megabytes=90.5),
+    "vs10_embedder": Expected(operators=165, megabytes=90.5),
     "vs10_embedder_core": Expected(operators=122, megabytes=90.5),
-    "vs10_embedder_nhwc": Expected(operators=170, megabytes=90.5),
-    "vs00_embedder": Expected(operators=400, megabytes=63.6),
-    "vs00_embedder_nhwc": Expected(operators=400, megabytes=63.6),
-    "pixelseal_embedder": Expected(operators=170, megabytes=167.4),
-    "chunky_embedder_mini": Expected(operators=143, megabytes=13.4),
+    "vs10_embedder_nhwc": Expected(operators=165, megabytes=90.5),
+    "vs00_embedder": Expected(operators=372, megabytes=63.6),
+    "vs00_embedder_nhwc": Expected(operators=372, megabytes=63.6),
+    "pixelseal_embedder": Expected(operators=165, megabytes=167.4),
+    "chunky_embedder_mini": Expected(operators=138, megabytes=13.4),
     "vs10_detector": Expected(operators=450, megabytes=127.6),
     "vs10_detector_nhwc": Expected(operators=450, megabytes=127.6),
     "vs00_detector": Expected(operators=741, megabytes=94.7),
     "vs00_detector_nhwc": Expected(operators=741, megabytes=94.7),
     "chunky_detector_mini": Expected(operators=175, megabytes=26.8),
-    "jnd_heatmap": Expected(operators=43, megabytes=0.1),
+    "jnd_heatmap": Expected(operators=42, megabytes=0.1),
 }
 
 
