@@ -78,4 +78,5 @@ CASES = [
         torch.tensor([[0.0, 1.0, -1.0], [float("-inf")] * 3, [float("-inf"), 0.0, 0.5]]),
     ),
     Case("matrix-products-rank-6", torch.matmul, randn(1, 2, 2, 1, 3, 5), randn(1, 2, 2, 1, 5, 4)),
+    Case("einsum-columns", lambda q, r: torch.einsum("bhwc,wkc->bhwk", q, r), randn(2, 3, 4, 5), randn(4, 6, 5)),
 ]

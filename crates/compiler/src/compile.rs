@@ -8,7 +8,7 @@ use crate::lint;
 use crate::ops::{Graph, Layout, Op};
 use crate::passes::{
     Limits, assume, dedupe, fold, fuse, interface, layout, legalize, lower, narrow, permutations, rank,
-    regroup, simplify,
+    regroup, simplify, sink,
 };
 
 /// What a user may ask of a compilation.
@@ -88,6 +88,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(layout::assign(options.ends()))
         .then(rank::within(&options.limits))
         .then(simplify::identities())
+        .then(sink::reshapes())
         .then(fold::constants())
         .then(dedupe::equals())
         .then(permutations::within(&options.limits))

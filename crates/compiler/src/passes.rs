@@ -14,5 +14,6 @@ pub mod permutations;
 pub mod rank;
 pub mod regroup;
 pub mod simplify;
+pub mod sink;
 
 pub use limits::Limits;

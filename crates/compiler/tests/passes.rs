@@ -28,6 +28,7 @@ fn pass(name: &str) -> Pass {
         "fold" => passes::fold::constants(),
         "fuse" => passes::fuse::producers(),
         "fuse::consumers" => passes::fuse::consumers(),
+        "sink" => passes::sink::reshapes(),
         "regroup" => passes::regroup::terms(),
         "fuse::activations" => passes::fuse::activations(),
         "lower" => passes::lower::within(&Limits::default()),

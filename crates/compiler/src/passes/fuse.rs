@@ -2,7 +2,7 @@
 //! activations.
 
 mod consumers;
-
+mod factors;
 mod norm;
 mod scale;
 
@@ -48,6 +48,7 @@ const RULES: &[Rule] = rules![
     scale::merge_factors,
     scale::scale_into_readers,
     scale::scale_behind_shift,
+    factors::scale_in_weight_of_factor,
 ];
 
 const ACTIVATIONS: &[Rule] = rules![fuse_activation];
@@ -120,7 +121,8 @@ fn reshaped(patch: &mut Patch<'_>, value: ValueId, sizes: Vec<usize>) -> ValueId
     patch.add(Reshape { sizes }, [value])
 }
 
-fn plain(function: Arithmetic) -> Binary {
+/// A function of two operands with nothing fused behind it.
+pub(super) fn plain(function: Arithmetic) -> Binary {
     Binary { function, activation: Activation::None }
 }
 

@@ -2,19 +2,20 @@
 
 use ir::{Tensor, ValueId, rules};
 
-use crate::ops::{Activation, Arithmetic, Binary, Pass, Patch, Reduce, Reduction, Rule, Site, Unary};
+use super::fuse::plain;
+use crate::ops::{Arithmetic, Pass, Patch, Reduce, Reduction, Reshape, Rule, Site, Unary};
 
 /// Applies the equations until none is left.
 pub fn terms() -> Pass {
     ir::rules_pass("regroup", "group sums and products so that fewer large values are computed", RULES)
 }
 
-const RULES: &[Rule] = rules![response_as_scale];
+const RULES: &[Rule] = rules![response_as_scale, terms_in_sizes_of_result];
 
 /// The node that makes a value, where it is this function with nothing fused behind it.
 fn arithmetic<'g>(at: Site<'g>, value: ValueId, function: Arithmetic) -> Option<Site<'g>> {
     let below = at.producer_of(value)?;
-    (below.op() == Some(&Binary { function, activation: Activation::None })).then_some(below)
+    (below.op() == Some(&plain(function))).then_some(below)
 }
 
 /// The operands of a sum or product of sums or products that nothing else reads.
@@ -72,7 +73,7 @@ fn is_share_of(at: Site<'_>, value: ValueId, x: ValueId) -> bool {
 /// Where an element is infinite its norm's share is NaN, and the other shares are 0, so that both sides agree there
 /// too.
 fn response_as_scale(at: Site<'_>) -> Option<Patch<'_>> {
-    let sum = Binary { function: Arithmetic::Add, activation: Activation::None };
+    let sum = plain(Arithmetic::Add);
     let terms = (at.op() == Some(&sum)).then(|| operands(at, Arithmetic::Add)).filter(|t| t.len() <= 3)?;
     let fits = |&term: &ValueId| {
         let product = arithmetic(at, term, Arithmetic::Mul).filter(|_| at.graph().use_count(term) == 1)?;
@@ -96,4 +97,29 @@ fn response_as_scale(at: Site<'_>) -> Option<Patch<'_>> {
         y = patch.add(Arithmetic::Add, [y, beta]);
     }
     (patch.ty(y) == at.output_ty()).then(|| patch.replace(at.output(), y))
+}
+
+/// `reshape(reshape(x) + a + b)  =>  x + reshape(a + b)`, where `x` has the sizes of the result, and `a` and `b` repeat
+/// along different axes of the middle sizes: scores of attention with a term for each row and one for each column
+fn terms_in_sizes_of_result(at: Site<'_>) -> Option<Patch<'_>> {
+    let reshape: &Reshape = at.op()?;
+    let whole = at.input_ty(0)?;
+    let sum =
+        arithmetic(at, at.input(0)?, Arithmetic::Add).filter(|s| at.graph().use_count(s.output()) == 1)?;
+    let terms = operands(sum, Arithmetic::Add);
+    let (wide, x) = terms.iter().find_map(|&term| {
+        let below = at.producer_of(term).filter(|_| at.graph().use_count(term) == 1)?;
+        let fits = below.op::<Reshape>().is_some() && below.input_ty(0) == Some(at.output_ty());
+        (fits && below.output_ty() == whole).then(|| Some((term, below.input(0)?)))?
+    })?;
+    let [a, b] = without(&terms, wide)?[..] else { return None };
+    if [a, b].iter().any(|&v| at.graph().ty(v) == whole) {
+        return None;
+    }
+    let mut patch = at.patch();
+    patch.consume(&sum);
+    let both = patch.try_add(Arithmetic::Add, [a, b]).ok().filter(|&v| patch.ty(v) == whole)?;
+    let both = patch.add(reshape.clone(), [both]);
+    let result = patch.add(Arithmetic::Add, [x, both]);
+    (patch.ty(result) == at.output_ty()).then(|| patch.replace(at.output(), result))
 }

@@ -14,6 +14,8 @@ mod parts;
 pub(super) use elements::is_power_of_two;
 use ir::ValueId;
 
+pub(super) use axes::{drop_identity_reshape, merge_reshapes};
+
 use crate::ops::{Op, Pass, Patch, Rule, Site};
 
 /// Applies the identities until none is left.

@@ -134,7 +134,7 @@ fn by_readers<'g>(at: Site<'g>, line: &Line, function: Arithmetic) -> Option<Pat
 }
 
 /// Do others read the weight at run time too? A scaled one would be a second copy.
-fn is_tied(at: Site<'_>, weight: ValueId) -> bool {
+pub(super) fn is_tied(at: Site<'_>, weight: ValueId) -> bool {
     let graph = at.graph();
     let Some(root) = graph.largest_constant(weight) else { return true };
     let Some(constant) = graph.constant(root) else { return true };

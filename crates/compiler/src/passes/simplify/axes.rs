@@ -53,13 +53,13 @@ pub(super) fn transpose_without_motion(at: Site<'_>) -> Option<Patch<'_>> {
 }
 
 /// `reshape(x, sizes of x)  =>  x`
-pub(super) fn drop_identity_reshape(at: Site<'_>) -> Option<Patch<'_>> {
+pub(in crate::passes) fn drop_identity_reshape(at: Site<'_>) -> Option<Patch<'_>> {
     let Reshape { .. } = at.op()?;
     instead(at, at.input(0)?)
 }
 
 /// `reshape(reshape(x, s), t)  =>  reshape(x, t)`
-pub(super) fn merge_reshapes(at: Site<'_>) -> Option<Patch<'_>> {
+pub(in crate::passes) fn merge_reshapes(at: Site<'_>) -> Option<Patch<'_>> {
     let outer: &Reshape = at.op()?;
     let below = at.producer(0)?;
     let Reshape { .. } = below.op()?;

@@ -222,6 +222,18 @@ fn summed(b: &mut Builder<'_>, named: Named, needed: &dyn Fn(&char) -> bool) -> 
     Ok(Named { value, axes: named.axes.into_iter().filter(needed).collect() })
 }
 
+/// The axes of two factors, by what becomes of them.
+struct Axes {
+    /// Those that both have and the result needs.
+    batch: Vec<char>,
+    /// Those that the left has alone.
+    rows: Vec<char>,
+    /// Those that both have and that are summed.
+    summed: Vec<char>,
+    /// Those that the right has alone.
+    columns: Vec<char>,
+}
+
 /// Two values as one batch of products of matrices: the axes that both have and the result needs, those of the left,
 /// those that are summed, those of the right.
 fn multiplied(
@@ -234,9 +246,12 @@ fn multiplied(
         axes.iter().copied().filter(keep).collect::<Vec<char>>()
     };
     let (in_left, in_right) = (|c: &char| left.axes.contains(c), |c: &char| right.axes.contains(c));
-    let batch = of(&left.axes, &|c| in_right(c) && wanted(c));
-    let summed = of(&left.axes, &|c| in_right(c) && !wanted(c));
-    let (rows, columns) = (of(&left.axes, &|c| !in_right(c)), of(&right.axes, &|c| !in_left(c)));
+    let axes = Axes {
+        batch: of(&left.axes, &|c| in_right(c) && wanted(c)),
+        rows: of(&left.axes, &|c| !in_right(c)),
+        summed: of(&left.axes, &|c| in_right(c) && !wanted(c)),
+        columns: of(&right.axes, &|c| !in_left(c)),
+    };
     let (left_sizes, right_sizes) = (b.sizes(left.value)?, b.sizes(right.value)?);
     let size = |c: &char| -> Result<usize, Malformed> {
         let find = |axes: &[char], sizes: &[usize]| axes.iter().position(|a| a == c).map(|i| sizes[i]);
@@ -248,13 +263,14 @@ fn multiplied(
     };
     let sizes = |axes: &[char]| axes.iter().map(size).collect::<Result<Vec<usize>, _>>();
     let count = |axes: &[char]| sizes(axes).map(|s| s.iter().product::<usize>());
+    if let Some(split) = in_place(&left.axes, &axes, &count)? {
+        return repeated(b, &left, &right, &axes, split, &sizes);
+    }
+    let Axes { batch, rows, summed, columns } = axes;
     let (n, m, k, p) = (count(&batch)?, count(&rows)?, count(&summed)?, count(&columns)?);
     let result_sizes = [sizes(&batch)?, sizes(&rows)?, sizes(&columns)?].concat();
-    let place = |from: &[char], to: [&[char]; 3]| -> Vec<usize> {
-        to.concat().iter().filter_map(|c| from.iter().position(|f| f == c)).collect()
-    };
-    let a = b.permuted(left.value, place(&left.axes, [&batch, &rows, &summed]))?;
-    let c = b.permuted(right.value, place(&right.axes, [&batch, &summed, &columns]))?;
+    let a = b.permuted(left.value, places(&left.axes, [&batch, &rows, &summed]))?;
+    let c = b.permuted(right.value, places(&right.axes, [&batch, &summed, &columns]))?;
     let (a, c) = match batch.is_empty() {
         true => (b.reshape(a, &[m, k])?, b.reshape(c, &[k, p])?),
         false => (b.reshape(a, &[n, m, k])?, b.reshape(c, &[n, k, p])?),
@@ -265,4 +281,63 @@ fn multiplied(
         false => b.product(a, c, None)?,
     };
     Ok(Named { value: b.reshape(y, &result_sizes)?, axes: [batch, rows, columns].concat() })
+}
+
+/// Where each of the axes stands among those of a value.
+fn places(from: &[char], to: [&[char]; 3]) -> Vec<usize> {
+    to.concat().iter().filter_map(|c| from.iter().position(|f| f == c)).collect()
+}
+
+/// The most elements of a matrix that is read anew for each row.
+const SINGLE: usize = 1 << 12;
+
+/// The rows of the left that stand before its batch axes, and those that stand behind them, where it can stay in its
+/// order: for the former the right is repeated. `None` where the plain form has no axes to move, or where there are no
+/// rows behind and a matrix would be large.
+fn in_place(
+    left: &[char],
+    axes: &Axes,
+    count: &dyn Fn(&[char]) -> Result<usize, Malformed>,
+) -> Result<Option<[Vec<char>; 2]>, Malformed> {
+    let Some(start) = axes.batch.first().and_then(|c| left.iter().position(|l| l == c)) else {
+        return Ok(None);
+    };
+    let behind = start + axes.batch.len();
+    let end = left.len() - axes.summed.len();
+    let stands = left[start..].starts_with(&axes.batch) && left.ends_with(&axes.summed) && behind <= end;
+    if start == 0 || axes.summed.is_empty() || !stands {
+        return Ok(None);
+    }
+    let (outer, inner) = (left[..start].to_vec(), left[behind..end].to_vec());
+    let alone = inner.is_empty() && count(&axes.summed)?.saturating_mul(count(&axes.columns)?) > SINGLE;
+    Ok((!alone).then_some([outer, inner]))
+}
+
+/// The sizes of axes by their names.
+type Sizes<'a> = &'a dyn Fn(&[char]) -> Result<Vec<usize>, Malformed>;
+
+/// A batch of products of matrices, the right ones of which serve all that stands before the batch in the left value:
+/// that keeps its order.
+fn repeated(
+    b: &mut Builder<'_>,
+    left: &Named,
+    right: &Named,
+    axes: &Axes,
+    [outer, inner]: [Vec<char>; 2],
+    sizes: Sizes<'_>,
+) -> Result<Named, Malformed> {
+    let Axes { batch, summed, columns, .. } = axes;
+    let count = |axes: &[char]| sizes(axes).map(|s| s.iter().product::<usize>());
+    let (before, n, m, k, p) =
+        (count(&outer)?, count(batch)?, count(&inner)?, count(summed)?, count(columns)?);
+    let a = b.reshape(left.value, &[before, n, m, k])?;
+    let turned = places(&right.axes, [batch, columns, summed]);
+    let plain = places(&right.axes, [batch, summed, columns]);
+    let transpose_b = b.graph.is_constant(right.value) || turned.is_sorted();
+    let (order, [rows, last]) = if transpose_b { (turned, [p, k]) } else { (plain, [k, p]) };
+    let c = b.permuted(right.value, order)?;
+    let c = b.reshape(c, &[n, rows, last])?;
+    let y = b.add(BatchMatmul { transpose_a: false, transpose_b }, &[a, c])?;
+    let all = [outer, batch.clone(), inner, columns.clone()].concat();
+    Ok(Named { value: b.reshape(y, &sizes(&all)?)?, axes: all })
 }
