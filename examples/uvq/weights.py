@@ -32,10 +32,13 @@ def aggregation_net(checkpoint=None):
 def load(net, checkpoint, name):
     """Fills a network with a checkpoint as it is published, a file that holds its `state_dict` alone.
 
-    checkpoint: the file, or the folder in which it is called `name`.
+    checkpoint: the file, or the folder in which it is called `name`. A name that the file or the network lacks, or a shape
+    that differs, is an error (RuntimeError, with all of them).
     """
     path = pathlib.Path(checkpoint)
     state = torch.load(path / name if path.is_dir() else path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise RuntimeError(f"it holds no names and tensors, but {type(state).__name__}")
     net.load_state_dict(state)
     return net.eval()
 
