@@ -24,7 +24,7 @@ def main():
 
     variant = VARIANTS[arguments.model]
     try:
-        module = variant.build(arguments.checkpoint)
+        module = variant.build(arguments.checkpoint).eval()
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         sys.exit(f"{arguments.checkpoint}: {error}")
     output = arguments.output or pathlib.Path(f"uvq_{arguments.model}.pt2")

@@ -200,6 +200,16 @@ def test_a_checkpoint_of_a_users(tmp_path):
             assert (given - score).abs().max().item() <= 1e-5
 
 
+def test_a_network_inside_another_interface_is_exported(tmp_path):
+    """The script makes one file of a network and what stands around it."""
+    torch.manual_seed(12)
+    torch.save(weights.ContentNet().state_dict(), tmp_path / "content_net.pth")
+    outcome = export(tmp_path, "--model", "content", "--checkpoint", tmp_path, "-o", "mine.pt2")
+    assert outcome.returncode == 0, outcome.stderr
+    outcome = harness.convert(tmp_path / "mine.pt2", tmp_path / "mine.tflite", "--verify", "--runtime", "litert")
+    assert "PASS" in outcome.stdout
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     state = weights.AggregationNet().state_dict()
     state.pop("ln1.bias")
