@@ -19,6 +19,7 @@ pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
         front::tflite::import::CODES,
         front::torch::code::CODES,
         front::torch::import::CODES,
+        passes::assume::CODES,
         passes::legalize::CODES,
         verify::CODES,
     ]
