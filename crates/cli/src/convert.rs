@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use compiler::back::tflite::{INLINE_LIMIT, encode};
 use compiler::compile::{Compiled, Names, Options, compile, pipeline};
 use compiler::dialect::tfl::Builtin;
 use compiler::front::torch;
@@ -13,14 +12,16 @@ use compiler::lint::Profile;
 use compiler::ops::{Graph, Layout, Op};
 use compiler::passes::Limits;
 use compiler::passes::assume::{ASSUMPTION_CONTRADICTED, Holds};
-use indexmap::IndexMap;
+use compiler::quant::{Plan, Recipe, apply};
 use ir::{Diagnostic, Journal, Observer};
 use serde_json::{Value, json};
 
-use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, report, say};
+use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, say};
 use crate::progress::{Progress, peak};
+use crate::quantize::{Warning, plan_json, planned};
 use crate::verify::{Ways, after_conversion, recorded};
 use crate::weights::Filling;
+use crate::written::write;
 
 /// Compile a torch.export archive (.pt2) to a .tflite.
 #[derive(Args)]
@@ -39,6 +40,11 @@ pub(crate) struct Convert {
     filling: Filling,
     #[command(flatten)]
     target: Target,
+    /// Write weights in fewer bits: fp16, dynamic-int8, weight-int8, weight-int4, or a recipe.json
+    #[arg(long, value_name = "RECIPE")]
+    quantize: Option<String>,
+    #[command(flatten)]
+    warning: Warning,
     /// Then run the file on recorded inputs and compare its outputs with PyTorch's
     #[arg(long)]
     verify: bool,
@@ -72,7 +78,7 @@ pub(crate) struct Reading {
 }
 
 /// What is compiled for.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Target {
     /// A hardware profile that the file must hold for: a name that `edgewright profiles` lists, or the path of your own
     #[arg(long, value_name = "PROFILE")]
@@ -98,7 +104,7 @@ pub(crate) struct Target {
 }
 
 /// Looking inside.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Debug {
     /// Write the graph after each pass that changed it to this folder
     #[arg(long, value_name = "DIR")]
@@ -126,32 +132,33 @@ impl Convert {
                 Diagnostic::new(USAGE, message).help("name recordings of the other weights: --recorded FILE"),
             ]);
         }
+        if self.warning.is_given() && self.quantize.is_none() {
+            let message = "--warn-snr is for --quantize";
+            return Err(vec![Diagnostic::new(USAGE, message).help("say --quantize RECIPE too")]);
+        }
+        let recipe = self.quantize.as_deref().map(Recipe::read).transpose()?;
         let mut progress = Progress::new(quiet);
-        let compiled = self.compile(&mut progress, quiet)?;
-        let Some(compiled) = compiled else { return Ok(()) };
-        let Compiled { graph, interface, journal, source } = &compiled;
-        let encoded = encode(graph, interface, source, &journal.ledger)?;
-        let total: u64 = encoded.model.buffers.iter().map(|b| b.bytes).sum();
-        progress.stage("writing");
-        let length = encoded
-            .write(&output, INLINE_LIMIT, &mut |done| {
-                progress.tick(|| format!("writing {:.0} of {:.0} MB", done as f64 / 1e6, total as f64 / 1e6));
+        let source = Source {
+            model: &self.model,
+            reading: &self.reading,
+            filling: &self.filling,
+            target: &self.target,
+            recipe: recipe.as_ref(),
+            debug: &self.debug,
+        };
+        let check = |program: &torch::Program, options: &Options| {
+            options.assume.iter().try_for_each(|(name, holds)| {
+                let input = program.inputs.iter().position(|input| *input.name == **name);
+                self.contradicted(name, input, *holds)
             })
-            .map_err(|d| vec![d])?;
-        progress.finish();
-
-        let operators = encoded.model.subgraphs.iter().map(|g| g.operators.len()).sum::<usize>();
-        if !quiet {
-            report(&journal.warnings);
-            for entry in &journal.ledger {
-                say(&format!("ledger: {} {}: {}\n", entry.subject, entry.kind, entry.reason));
-            }
-        }
-        let mut histogram: IndexMap<String, usize> = IndexMap::new();
-        for operator in encoded.model.subgraphs.iter().flat_map(|g| &g.operators) {
-            *histogram.entry(operator.name()).or_default() += 1;
-        }
-        histogram.sort_by(|a, n, b, m| m.cmp(n).then(a.cmp(b)));
+        };
+        let compiled = compiled(&source, check, &mut progress, quiet)?;
+        let Some(mut compiled) = compiled else { return Ok(()) };
+        let quantized = match &recipe {
+            Some(recipe) => Some(self.quantized(&mut compiled, recipe, &mut progress)?),
+            None => None,
+        };
+        let written = write(&compiled, &output, &mut progress, quiet)?;
         let verified = match self.verify {
             true => {
                 let io = self.target.images()?;
@@ -160,30 +167,14 @@ impl Convert {
             false => None,
         };
         if let Some(path) = &self.json {
-            let result = json!({
-                "schema_version": 1,
-                "output": output.display().to_string(),
-                "bytes": length,
-                "operators": operators,
-                "histogram": histogram,
-                "inputs": interface.inputs,
-                "outputs": interface.outputs,
-                "ledger": journal.ledger.iter().map(|a| json!({"kind": a.kind, "subject": a.subject, "reason": a.reason})).collect::<Vec<_>>(),
-                "firings": journal.firings,
-                "verification": verified.as_ref().map(|(_, json, _)| json),
-                "peak_mb": peak(),
-            });
+            let mut result = written.json(&compiled);
+            result["verification"] = json!(verified.as_ref().map(|(_, json, _)| json));
+            result["plan"] = json!(quantized.as_ref().map(plan_json));
+            result["peak_mb"] = json!(peak());
             write_json(path, &result)?;
         }
         if self.json.as_deref() != Some(Path::new("-")) {
-            let most: Vec<String> = histogram.iter().take(6).map(|(name, n)| format!("{n} {name}")).collect();
-            print(&format!(
-                "{}  {:.1} MB  {operators} operators ({}{})\n",
-                output.display(),
-                length as f64 / 1e6,
-                most.join(", "),
-                if histogram.len() > 6 { ", …" } else { "" }
-            ))?;
+            print(&written.line())?;
             if let Some((text, ..)) = &verified {
                 print(text)?;
             }
@@ -191,43 +182,16 @@ impl Convert {
         verified.map_or(Ok(()), |(_, _, outcome)| outcome)
     }
 
-    /// The graph to write; `None` where the run was to stop before its end.
-    fn compile(&self, progress: &mut Progress, quiet: bool) -> Result<Option<Compiled>, Vec<Diagnostic>> {
-        let options = self.target.options()?;
-        let mut pipeline = pipeline(&options);
-        if let Some(pass) = &self.debug.stop_after {
-            pipeline = pipeline.stop_after(pass).map_err(|why| {
-                vec![Diagnostic::new(USAGE, why).help("`edgewright passes` prints the pipeline")]
-            })?;
-        }
-        progress.stage("reading");
-        let reading = self.reading.options()?;
-        let mut program = torch::read(&self.model, &reading)?;
-        self.filling.fill(&mut program, &self.model, &reading, quiet)?;
-        for (name, holds) in &options.assume {
-            let input = program.inputs.iter().position(|input| *input.name == **name);
-            self.contradicted(name, input, *holds)?;
-        }
-        let journal = Journal { trace: self.debug.trace_rules.then(Vec::new), ..Journal::default() };
-        let mut watch = Watch {
-            progress: RefCell::new(progress),
-            dump: self.debug.dump_ir.clone(),
-            last: String::new(),
-            failure: None,
-        };
-        let compiled = compile(&program, &pipeline, &options, journal, &mut watch)?;
-        if let Some(failure) = watch.failure {
-            return Err(vec![failure]);
-        }
-        progress.finish();
-        for line in compiled.journal.trace.iter().flatten().filter(|_| !quiet) {
-            say(&format!("{line}\n"));
-        }
-        if self.debug.stop_after.is_some() {
-            print(&ir::print(&compiled.graph))?;
-            return Ok(None);
-        }
-        Ok(Some(compiled))
+    /// Gives the weights of a compiled model the forms that a recipe asks for.
+    fn quantized(
+        &self,
+        compiled: &mut Compiled,
+        recipe: &Recipe,
+        progress: &mut Progress,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let plan = planned(compiled, recipe, &self.target, &self.warning, progress)?;
+        apply(&mut compiled.graph, &plan)?;
+        Ok(plan)
     }
 
     /// Errs where a recorded run gives an input what it is assumed not to hold.
@@ -249,6 +213,61 @@ impl Convert {
     }
 }
 
+/// An archive with all that says how it is compiled.
+pub(crate) struct Source<'a> {
+    pub(crate) model: &'a Path,
+    pub(crate) reading: &'a Reading,
+    pub(crate) filling: &'a Filling,
+    pub(crate) target: &'a Target,
+    /// What its weights will be quantized by.
+    pub(crate) recipe: Option<&'a Recipe>,
+    pub(crate) debug: &'a Debug,
+}
+
+/// The graph of an archive, to write; `None` where the run was to stop before its end. `check` may refuse a program with
+/// these options before it is compiled.
+pub(crate) fn compiled(
+    source: &Source<'_>,
+    check: impl Fn(&torch::Program, &Options) -> Outcome,
+    progress: &mut Progress,
+    quiet: bool,
+) -> Result<Option<Compiled>, Vec<Diagnostic>> {
+    let Source { model, reading, filling, target, recipe, debug } = *source;
+    let integer_weights = recipe.is_some_and(Recipe::has_integers);
+    let options = Options { integer_weights, ..target.options()? };
+    let mut pipeline = pipeline(&options);
+    if let Some(pass) = &debug.stop_after {
+        pipeline = pipeline.stop_after(pass).map_err(|why| {
+            vec![Diagnostic::new(USAGE, why).help("`edgewright passes` prints the pipeline")]
+        })?;
+    }
+    progress.stage("reading");
+    let reading = reading.options()?;
+    let mut program = torch::read(model, &reading)?;
+    filling.fill(&mut program, model, &reading, quiet)?;
+    check(&program, &options)?;
+    let journal = Journal { trace: debug.trace_rules.then(Vec::new), ..Journal::default() };
+    let mut watch = Watch {
+        progress: RefCell::new(progress),
+        dump: debug.dump_ir.clone(),
+        last: String::new(),
+        failure: None,
+    };
+    let compiled = compile(&program, &pipeline, &options, journal, &mut watch)?;
+    if let Some(failure) = watch.failure {
+        return Err(vec![failure]);
+    }
+    progress.finish();
+    for line in compiled.journal.trace.iter().flatten().filter(|_| !quiet) {
+        say(&format!("{line}\n"));
+    }
+    if debug.stop_after.is_some() {
+        print(&ir::print(&compiled.graph))?;
+        return Ok(None);
+    }
+    Ok(Some(compiled))
+}
+
 impl Target {
     /// Does it ask for anything but what goes without saying?
     pub(crate) fn is_given(&self) -> bool {
@@ -266,6 +285,11 @@ impl Target {
         let options = self.options()?;
         let last = options.limits.interface.channels_last;
         Ok(if last { Layout::Nhwc } else { options.io_layout })
+    }
+
+    /// Does it ask for anything that only a compilation can give?
+    pub(crate) fn is_compiled(&self) -> bool {
+        Target { forbid: Vec::new(), ..self.clone() }.is_given()
     }
 
     pub(crate) fn options(&self) -> Result<Options, Vec<Diagnostic>> {
@@ -287,6 +311,7 @@ impl Target {
             io_layout: if self.io_layout.as_deref() == Some("nhwc") { Layout::Nhwc } else { Layout::Nchw },
             narrow_floats: self.narrow_floats,
             assume: self.assumed()?,
+            integer_weights: false,
             names: if self.names == "forward" { Names::Forward } else { Names::Positional },
         })
     }

@@ -10,10 +10,12 @@ mod passes;
 mod place;
 mod profiles;
 mod progress;
+mod quantize;
 mod setup;
 mod table;
 mod verify;
 mod weights;
+mod written;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,8 @@ enum Verb {
     Check(Box<check::Check>),
     /// Say what is in a .tflite or a .pt2
     Inspect(Box<inspect::Inspect>),
+    /// Write a model with its weights in fewer bits
+    Quantize(Box<quantize::Quantize>),
     /// Named tensors in checkpoints (.pth, .pt), .safetensors and .pt2
     Weights(weights::Weights),
     /// Print the pipeline: passes, what they do, their rules
@@ -76,6 +80,7 @@ fn run(verb: Verb, quiet: bool) -> Outcome {
         Verb::Verify(verb) => verb.run(quiet),
         Verb::Check(verb) => verb.run(quiet),
         Verb::Inspect(verb) => verb.run(quiet),
+        Verb::Quantize(verb) => verb.run(quiet),
         Verb::Weights(verb) => verb.run(quiet),
         Verb::Passes(verb) => verb.run(),
         Verb::Ops(verb) => verb.run(),

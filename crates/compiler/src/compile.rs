@@ -1,8 +1,10 @@
 //! The pipeline, as a list, and the way from a program to a graph that can be written.
 
-use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage};
+use ir::{Assumption, Diagnostic, Journal, Observer, Pipeline, Stage, validate};
 
-use crate::back::tflite::Interface;
+use crate::back::tflite::{Interface, LEAST_RUNTIME};
+use crate::dialect::tfl::PROVENANCE;
+use crate::front::tflite::{File, import as import_tflite, main_signature, provenance};
 use crate::front::torch::{Program, import};
 use crate::lint;
 use crate::ops::{Graph, Layout, Op};
@@ -10,6 +12,18 @@ use crate::passes::{
     Limits, assume, dedupe, fold, fuse, interface, layout, legalize, lower, narrow, permutations, rank,
     regroup, simplify, sink,
 };
+
+ir::codes! {
+    /// The .tflite holds more than one graph or signature.
+    ///
+    /// What is written again has one graph and one signature; the others would be lost.
+    SEVERAL_GRAPHS = "several-graphs", Unsupported;
+
+    /// Metadata of a .tflite is left out of the file that is made of it.
+    ///
+    /// What it says, such as the names of labels, may still hold; whoever wrote it can write it again.
+    METADATA_LEFT_OUT = "metadata-left-out", Unsupported;
+}
 
 /// What a user may ask of a compilation.
 #[derive(Clone, Debug)]
@@ -22,6 +36,8 @@ pub struct Options {
     pub narrow_floats: bool,
     /// What inputs are said to hold, by the names of `forward`'s parameters.
     pub assume: Vec<(String, assume::Holds)>,
+    /// Whether weights will be quantized to integers.
+    pub integer_weights: bool,
     /// Whether the interface is named as applications look it up (`args_0`, `output_0`) or as in PyTorch.
     pub names: Names,
 }
@@ -33,6 +49,7 @@ impl Default for Options {
             io_layout: Layout::Nchw,
             narrow_floats: false,
             assume: Vec::new(),
+            integer_weights: false,
             names: Names::Positional,
         }
     }
@@ -82,7 +99,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(narrow::integers(&options.limits))
         .then(lower::within(&options.limits))
         .then(regroup::terms())
-        .then(fuse::consumers())
+        .then(fuse::consumers(options.integer_weights))
         .then(fuse::activations())
         .then(simplify::identities())
         .then(layout::assign(options.ends()))
@@ -115,6 +132,41 @@ pub fn compile(
     pipeline.run(&mut graph, &mut journal, observer)?;
     let interface = interface(program, options.names);
     Ok(Compiled { graph, interface, journal, source: format!("torch {}", program.torch_version) })
+}
+
+/// What a ledger entry may be about; a file's own says one of them.
+const KINDS: &[&str] = &["pinned", "narrowed", "assumed", "quantized"];
+
+/// A .tflite as a graph that can be written again, with its interface, its source and its ledger. Errs with everything
+/// in it that would be lost.
+pub fn reopened(file: &File) -> Result<Compiled, Vec<Diagnostic>> {
+    let model = &file.model;
+    if model.subgraphs.len() > 1 || model.signatures.len() > 1 {
+        let (graphs, signatures) = (model.subgraphs.len(), model.signatures.len());
+        let message = format!("the file has {graphs} graphs and {signatures} signatures");
+        return Err(vec![Diagnostic::new(SEVERAL_GRAPHS, message)]);
+    }
+    let graph = import_tflite(file)?;
+    validate(&graph, Stage::Legal)?;
+    let provenance = provenance(file);
+    let known = |what: &str| KINDS.iter().copied().find(|kind| *kind == what).unwrap_or("assumed");
+    let ledger = provenance.ledger.iter().map(|entry| Assumption {
+        kind: known(&entry.what),
+        subject: entry.value.clone(),
+        reason: entry.why.clone(),
+    });
+    let mut journal = Journal { ledger: ledger.collect(), ..Journal::default() };
+    let others = model.metadata.iter().map(|named| named.name.as_str());
+    let others: Vec<&str> = others.filter(|name| ![PROVENANCE, LEAST_RUNTIME].contains(name)).collect();
+    if !others.is_empty() {
+        let message = format!("the file's {} is not written again", others.join(", "));
+        journal.warnings.push(Diagnostic::warning(METADATA_LEFT_OUT, message));
+    }
+    let signature = main_signature(file);
+    let names = |tensors: Vec<(String, usize)>| tensors.into_iter().map(|(name, _)| name).collect();
+    let key = if signature.key.is_empty() { "serving_default".into() } else { signature.key };
+    let interface = Interface { key, inputs: names(signature.inputs), outputs: names(signature.outputs) };
+    Ok(Compiled { graph, interface, journal, source: provenance.source })
 }
 
 /// The names that applications look the interface up by.

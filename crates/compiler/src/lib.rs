@@ -6,8 +6,10 @@ pub mod dialect;
 pub mod evaluate;
 pub mod front;
 pub mod lint;
+pub mod observe;
 pub mod ops;
 pub mod passes;
+pub mod quant;
 pub mod report;
 pub mod verify;
 
@@ -16,6 +18,7 @@ pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
     [
         evaluate::CODES,
         back::tflite::CODES,
+        compile::CODES,
         front::tflite::import::CODES,
         front::torch::code::CODES,
         front::torch::import::CODES,
@@ -26,4 +29,5 @@ pub fn codes() -> impl Iterator<Item = &'static ir::Code> {
     .into_iter()
     .flatten()
     .chain(lint::codes())
+    .chain(quant::codes())
 }

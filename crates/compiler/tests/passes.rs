@@ -27,7 +27,7 @@ fn pass(name: &str) -> Pass {
         "simplify" => passes::simplify::identities(),
         "fold" => passes::fold::constants(),
         "fuse" => passes::fuse::producers(),
-        "fuse::consumers" => passes::fuse::consumers(),
+        "fuse::consumers" => passes::fuse::consumers(false),
         "sink" => passes::sink::reshapes(),
         "regroup" => passes::regroup::terms(),
         "fuse::activations" => passes::fuse::activations(),

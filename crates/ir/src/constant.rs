@@ -179,7 +179,12 @@ impl FileRange {
 
     /// The same elements with the axes in another order.
     pub fn turned(&self, order: &[usize]) -> FileRange {
+        let turn = |quant: &Arc<QuantParams>| {
+            let axis = order.iter().position(|&axis| axis == quant.axis).unwrap_or(quant.axis);
+            Arc::new(QuantParams { axis, ..(**quant).clone() })
+        };
         FileRange {
+            quant: self.quant.as_ref().map(turn),
             sizes: order.iter().map(|&axis| self.sizes[axis]).collect(),
             strides: order.iter().map(|&axis| self.strides[axis]).collect(),
             fingerprint: format!("{} {order:?}", self.fingerprint),

@@ -9,6 +9,6 @@ mod write;
 pub use buffers::{Form, INLINE_LIMIT};
 pub(crate) use encode::CODES;
 pub use encode::{Encoded, Interface, UNENCODABLE, UNWRITABLE, encode};
-pub use metadata::{add_least_runtime, add_metadata};
+pub use metadata::{LEAST_RUNTIME, add_least_runtime, add_metadata};
 pub use version::{least, least_runtime, stamp};
 pub use write::{WriteError, write, write_file};

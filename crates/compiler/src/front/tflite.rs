@@ -5,5 +5,8 @@ pub mod import;
 mod read;
 
 pub use bytes::Malformed;
-pub use import::{MALFORMED_TFLITE, UNREAD_BUILTIN, UNREADABLE_TFLITE, import, import_traced, open};
+pub use import::{
+    MALFORMED_TFLITE, UNREAD_BUILTIN, UNREADABLE_TFLITE, import, import_traced, main_signature, open,
+    provenance,
+};
 pub use read::File;

@@ -23,12 +23,14 @@ pub fn producers() -> Pass {
     )
 }
 
-/// Scales and shifts go into the weighted operators that read them.
-pub fn consumers() -> Pass {
+/// Scales and shifts go into the weighted operators that read them. Scales stay where they are if weights will be
+/// integers: a row of a weight has one scale, and columns that differ in size would lose by it.
+pub fn consumers(integer_weights: bool) -> Pass {
+    let scales = if integer_weights { &[] } else { consumers::SCALES };
     ir::rules_pass(
         "fuse::consumers",
         "take scales and shifts into the convolutions and linear layers that read them",
-        consumers::RULES,
+        [scales, consumers::SHIFTS].concat(),
     )
 }
 

@@ -4,7 +4,7 @@ use super::version::least_runtime;
 use crate::dialect::tfl::{Metadata, Model};
 
 /// The name of the metadata buffer with the oldest runtime release, which LiteRT's tools read.
-const LEAST_RUNTIME: &str = "min_runtime_version";
+pub const LEAST_RUNTIME: &str = "min_runtime_version";
 
 /// Adds the metadata that says the oldest runtime release whose kernels the operators need, and returns its buffer
 /// with its bytes. Call it when every operator has its version.

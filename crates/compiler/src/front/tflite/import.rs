@@ -55,8 +55,7 @@ pub fn import(file: &File) -> Result<Graph, Vec<Diagnostic>> {
 pub fn import_traced(file: &File) -> Result<(Graph, Vec<Option<ValueId>>), Vec<Diagnostic>> {
     let malformed = |why: String| vec![Diagnostic::new(MALFORMED_TFLITE, why)];
     let main = file.model.subgraphs.first().ok_or_else(|| malformed("it has no graph".into()))?;
-    let provenance =
-        file.metadata(PROVENANCE).and_then(|bytes| decode(&bytes.ok()?).ok()).unwrap_or_default();
+    let provenance = provenance(file);
     let mut importer = Importer {
         file,
         main,
@@ -66,7 +65,7 @@ pub fn import_traced(file: &File) -> Result<(Graph, Vec<Option<ValueId>>), Vec<D
         lost: vec![false; main.tensors.len()],
         found: IndexMap::new(),
     };
-    let signature = signature(&file.model.signatures, main);
+    let signature = main_signature(file);
     for (name, tensor) in &signature.inputs {
         importer.input(name, *tensor).map_err(|why| malformed(why.0))?;
     }
@@ -80,6 +79,17 @@ pub fn import_traced(file: &File) -> Result<(Graph, Vec<Option<ValueId>>), Vec<D
         signature.outputs.iter().map(|(_, tensor)| importer.value(*tensor)).collect::<Result<Vec<_>, _>>();
     importer.graph.set_outputs(outputs.map_err(|why| malformed(why.0))?);
     Ok((importer.graph, importer.values))
+}
+
+/// What our own metadata says of a file; nothing where another wrote it.
+pub fn provenance(file: &File) -> Provenance {
+    file.metadata(PROVENANCE).and_then(|bytes| decode(&bytes.ok()?).ok()).unwrap_or_default()
+}
+
+/// The names of the main graph's inputs and outputs, in the order in which the graph has them.
+pub fn main_signature(file: &File) -> Signature {
+    let main = file.model.subgraphs.first();
+    main.map(|main| signature(&file.model.signatures, main)).unwrap_or_default()
 }
 
 /// The names and order of the main graph's inputs and outputs: those of its signature, where it names them all.
