@@ -16,21 +16,10 @@ Every figure is **ours ÷ the peer's** unless it says otherwise: below 1 is bett
 """
 
 
+# What is shown of errors, with its form.
 ERRORS = {
-    "float": {
-        "text": [
-            "Against what PyTorch recorded, the worse of two inputs. The ratio is of the greatest errors; both sides round",
-            "in another order than PyTorch, so that small ones differ by chance.\n",
-        ],
-        "columns": [("greatest error", "largest", "{:.2g}"), ("1 − cosine", "cosine", "{:.2g}")],
-    },
-    "int8": {
-        "text": [
-            "Signal to noise in dB against what PyTorch recorded in float, the worse of two inputs; more is better. The",
-            "ratio is of the root mean squares of the noise: less is better.\n",
-        ],
-        "columns": [("SNR", "snr", "{:.2f}")],
-    },
+    "float": [("greatest error", "largest", "{:.2g}"), ("1 − cosine", "cosine", "{:.2g}"), ("SNR", "snr", "{:.1f}")],
+    "int8": [("greatest error", "largest", "{:.2g}"), ("SNR", "snr", "{:.2f}")],
 }
 
 
@@ -71,9 +60,10 @@ def summary(rows):
             mean = geometric(ratios.values()) <= MEAN
             each = all(found["ratio"] <= EACH + band(found) for found in timed.values())
             line(f"{form}: latency", ratios, f"mean ≤ {MEAN:.1f}, each ≤ {EACH} + band", mean and each)
-        wrong = {name: error_ratio(row, form) for name, row in rows.items()}
-        worst = max((e for e in wrong.values() if e is not None), default=0)
-        line(f"{form}: error", wrong, f"each ≤ {ERROR:.2f}", worst <= ERROR)
+        for what, found in (("greatest error", largest_ratio), ("root mean square of the error", noise_ratio)):
+            wrong = {name: found(row[form]) for name, row in rows.items()}
+            worst = max((e for e in wrong.values() if e is not None), default=0)
+            line(f"{form}: {what}", wrong, f"each ≤ {ERROR:.2f}", worst <= ERROR)
     return "\n".join(lines) + "\n"
 
 
@@ -143,13 +133,22 @@ def latencies(rows, blocks, form):
 
 
 def errors(rows, form):
-    lines = [f"## Error, {form}\n", *ERRORS[form]["text"]]
-    columns = ERRORS[form]["columns"]
-    heads = " | ".join(f"{head}, ours | {head}, the peer" for head, *_ in columns)
-    lines += [f"| model | {heads} | ratio |", "|---" * (2 + 2 * len(columns)) + "|"]
+    heads = " | ".join(f"{head}, ours : the peer's" for head, *_ in ERRORS[form])
+    lines = [
+        f"## Error, {form}\n",
+        "Against what PyTorch recorded in float, the worse of two inputs; SNR, of signal to noise, is in dB, and more is",
+        "better. The ratios are of the greatest errors and of the root mean squares. Where both only round in another order",
+        "than PyTorch, their greatest errors differ by chance.\n",
+        f"| model | {heads} | greatest | root mean square |",
+        "|---" * (3 + len(ERRORS[form])) + "|",
+    ]
     for name, row in rows.items():
-        cells = [shown(worse(row[form], who, key), shape) for _, key, shape in columns for who in ("ours", "peer")]
-        lines.append(f"| {name} | {' | '.join(cells)} | {shown(error_ratio(row, form), '{:.2f}')} |")
+        cells = [
+            " : ".join(shown(worse(row[form], who, key), shape) for who in ("ours", "peer"))
+            for _, key, shape in ERRORS[form]
+        ]
+        cells += [shown(found(row[form]), "{:.2f}") for found in (largest_ratio, noise_ratio)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -206,11 +205,14 @@ def worse(row, who, key):
     return min(values) if key == "snr" else max(values)
 
 
-def error_ratio(row, form):
-    """Ours by the peer's: greatest errors in float, root mean squares in int8."""
-    if form == "float":
-        return ratio(worse(row[form], "ours", "largest"), worse(row[form], "peer", "largest"))
-    ours, peer = (worse(row[form], who, "snr") for who in ("ours", "peer"))
+def largest_ratio(row):
+    """Greatest errors, ours by the peer's."""
+    return ratio(worse(row, "ours", "largest"), worse(row, "peer", "largest"))
+
+
+def noise_ratio(row):
+    """Root mean squares of the errors, ours by the peer's."""
+    ours, peer = (worse(row, who, "snr") for who in ("ours", "peer"))
     return None if ours is None or peer is None else 10 ** ((peer - ours) / 20)
 
 

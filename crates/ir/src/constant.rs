@@ -166,6 +166,9 @@ impl fmt::Debug for Constant {
 /// The largest stretch of a file that is read at once to gather strided elements out of it, in bytes.
 const GATHER: usize = 4 << 20;
 
+/// How many stretches are read before their elements go to their places: as many as fill a line of the cache.
+const STEPS: usize = 16;
+
 impl FileRange {
     /// Do the elements lie in the file as they lie in a tensor: packed, in row-major order?
     pub fn is_packed(&self) -> bool {
@@ -239,23 +242,56 @@ impl FileRange {
         // is not the outermost, its results are scattered to their places.
         let (walk, &(count, stride)) =
             axes.iter().enumerate().max_by_key(|(_, (_, s))| *s).expect("there is an outer axis");
-        let rest: Vec<(usize, usize)> =
+        let mut rest: Vec<(usize, usize)> =
             axes.iter().enumerate().filter(|&(i, _)| i != walk).map(|(_, &a)| a).collect();
         let before: usize = axes[..walk].iter().map(|a| a.0).product();
         let after: usize = axes[walk + 1..].iter().map(|a| a.0).product::<usize>() * packed * width;
-        let mut part = vec![0; before * after];
-        for i in 0..count {
-            let at = base + (i * stride * width) as u64;
-            if before == 1 {
-                self.read_axes(at, &rest, packed, &mut out[i * after..(i + 1) * after], width)?;
-                continue;
+        // Without the axis that is walked, others may be packed.
+        let mut packed = packed;
+        while let Some(&(size, stride)) = rest.last()
+            && stride == packed
+        {
+            packed *= size;
+            rest.pop();
+        }
+        let at = |i: usize| base + (i * stride * width) as u64;
+        if before == 1 {
+            return out
+                .chunks_exact_mut(after)
+                .enumerate()
+                .try_for_each(|(i, part)| self.read_axes(at(i), &rest, packed, part, width));
+        }
+        let part = before * after;
+        let mut parts = vec![0; STEPS.min(count) * part];
+        for first in (0..count).step_by(STEPS) {
+            let steps = STEPS.min(count - first);
+            for step in 0..steps {
+                let read = &mut parts[step * part..][..part];
+                self.read_axes(at(first + step), &rest, packed, read, width)?;
             }
-            self.read_axes(at, &rest, packed, &mut part, width)?;
-            for b in 0..before {
-                out[(b * count + i) * after..][..after].copy_from_slice(&part[b * after..][..after]);
+            for (b, row) in out.chunks_exact_mut(count * after).enumerate() {
+                let row = &mut row[first * after..][..steps * after];
+                match after {
+                    // Of a known size, an element is moved in a register.
+                    2 => interleave::<[u8; 2]>(&parts[b * after..], part, row),
+                    4 => interleave::<[u8; 4]>(&parts[b * after..], part, row),
+                    8 => interleave::<[u8; 8]>(&parts[b * after..], part, row),
+                    _ => {
+                        for (step, to) in row.chunks_exact_mut(after).enumerate() {
+                            to.copy_from_slice(&parts[step * part + b * after..][..after]);
+                        }
+                    }
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// Fills `row` with elements that lie `step` bytes apart.
+fn interleave<E: bytemuck::Pod>(from: &[u8], step: usize, row: &mut [u8]) {
+    for (i, to) in bytemuck::cast_slice_mut::<u8, E>(row).iter_mut().enumerate() {
+        *to = bytemuck::pod_read_unaligned(&from[i * step..][..size_of::<E>()]);
     }
 }
 
@@ -323,6 +359,7 @@ mod tests {
             (vec![0, 3], vec![3, 1]),
             (vec![3, 900, 2], vec![1, 1500, 700_000]),
             (vec![1200, 1200], vec![1, 1200]),
+            (vec![4, 3, 5], vec![7, 600_000, 1]),
         ] {
             let constant = range(&sizes, &strides, 40);
             assert_eq!(

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic, Tensor, TensorType};
 
 use crate::slab::slabs;
-use crate::{UNREADABLE_TENSORS, UNSUITABLE_WEIGHTS};
+use crate::{UNSUITABLE_WEIGHTS, unread};
 
 /// All that is different between two sets of tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,8 +66,7 @@ impl Differences {
         for (name, a) in first {
             let Some(b) = second.get(name).filter(|b| a.ty() == b.ty()) else { continue };
             progress(name);
-            let difference = difference(a, b)
-                .map_err(|e| Diagnostic::new(UNREADABLE_TENSORS, format!("'{name}' cannot be read: {e}")))?;
+            let difference = difference(a, b).map_err(|e| unread(name, &e))?;
             if difference.count > 0 {
                 found.values.push((name.clone(), difference));
             }
@@ -184,9 +183,7 @@ fn torn(
         if twin == name || !wanted[twin].same(place) || data.ty() != other.ty() || data.same(other) {
             continue;
         }
-        let difference = difference(data, other).map_err(|e| {
-            vec![Diagnostic::new(UNREADABLE_TENSORS, format!("'{name}' cannot be read: {e}"))]
-        })?;
+        let difference = difference(data, other).map_err(|e| vec![unread(name, &e)])?;
         if difference.count > 0 {
             torn.push(format!("{name} is {twin} in the model, but differs from it in the file"));
         }

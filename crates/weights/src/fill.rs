@@ -14,12 +14,9 @@ use tempfile::NamedTempFile;
 
 use crate::entries::{Entries, Entry};
 use crate::safetensors::packed;
-use crate::slab::slabs;
+use crate::slab::{Broken, COPIED, stream};
 use crate::write::beside;
-use crate::{UNFILLABLE_WEIGHT, UNREADABLE_TENSORS, malformed, unreadable};
-
-/// The most bytes that are copied at once.
-const COPIED: u64 = 1 << 20;
+use crate::{UNFILLABLE_WEIGHT, UNREADABLE_TENSORS, malformed, unread, unreadable};
 
 /// Writes the file `archive` to `path` with the elements of `given` in the place of the weights of these names, and gives
 /// its length. `wanted` are the archive's weights as ranges of its file; those of `given` are of the same types, and one
@@ -36,7 +33,7 @@ pub fn write_filled(
     let opened = Entries::open(archive).map_err(|d| vec![d])?;
     let filled = distributed(blocks(wanted, given)?, &opened).map_err(|why| vec![malformed(archive, why)])?;
     let file = beside(path).map_err(|e| vec![unwritable(path, &e)])?;
-    let out = BufWriter::with_capacity(COPIED as usize, file);
+    let out = BufWriter::with_capacity(COPIED, file);
     let mut copy = Copying { source: &opened.file, out, at: 0, progress };
     let mut checksums = Vec::new();
     for (entry, blocks) in filled {
@@ -195,11 +192,11 @@ impl Copying<'_> {
         let mut hasher = Hasher::new();
         for block in blocks {
             self.until(block.start, Some(&mut hasher))?;
-            for region in slabs(block.data.sizes(), block.data.dtype()) {
-                let slab =
-                    block.data.read_region(&region).map_err(|e| Failed::Weight(block.name.clone(), e))?;
-                self.write(slab.bytes(), Some(&mut hasher))?;
-            }
+            let streamed = stream(&block.data, &mut |part| self.write(part, Some(&mut hasher)));
+            streamed.map_err(|broken| match broken {
+                Broken::Source(e) => Failed::Weight(block.name, e),
+                Broken::Target(e) => Failed::Target(e),
+            })?;
         }
         self.until(entry.start + entry.size, Some(&mut hasher))?;
         Ok(hasher.finalize())
@@ -207,20 +204,20 @@ impl Copying<'_> {
 
     /// Copies up to this place of the source.
     fn until(&mut self, end: u64, mut hasher: Option<&mut Hasher>) -> Result<(), Failed> {
-        let mut buffer = vec![0; end.saturating_sub(self.at).min(COPIED) as usize];
+        let mut buffer = vec![0; end.saturating_sub(self.at).min(COPIED as u64) as usize];
         while self.at < end {
-            let part = &mut buffer[..(end - self.at).min(COPIED) as usize];
+            let part = &mut buffer[..(end - self.at).min(COPIED as u64) as usize];
             self.source.read_at(self.at, part).map_err(Failed::Source)?;
-            self.write(part, hasher.as_deref_mut())?;
+            self.write(part, hasher.as_deref_mut()).map_err(Failed::Target)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8], hasher: Option<&mut Hasher>) -> Result<(), Failed> {
+    fn write(&mut self, bytes: &[u8], hasher: Option<&mut Hasher>) -> io::Result<()> {
         if let Some(hasher) = hasher {
             hasher.update(bytes);
         }
-        self.out.write_all(bytes).map_err(Failed::Target)?;
+        self.out.write_all(bytes)?;
         self.at += bytes.len() as u64;
         (self.progress)(self.at);
         Ok(())
@@ -238,9 +235,7 @@ impl Failed {
     fn told(self, path: &Path, archive: &Path) -> Diagnostic {
         match self {
             Failed::Source(e) => unreadable(archive, &e),
-            Failed::Weight(name, e) => {
-                Diagnostic::new(UNREADABLE_TENSORS, format!("'{name}' cannot be read: {e}"))
-            }
+            Failed::Weight(name, e) => unread(&name, &e),
             Failed::Target(e) => unwritable(path, &e),
         }
     }

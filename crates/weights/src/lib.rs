@@ -156,3 +156,7 @@ fn malformed(path: &Path, why: impl AsRef<str>) -> Diagnostic {
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::new(UNREADABLE_TENSORS, format!("{}: {error}", path.display()))
 }
+
+fn unread(name: &str, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::new(UNREADABLE_TENSORS, format!("'{name}' cannot be read: {error}"))
+}

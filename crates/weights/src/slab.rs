@@ -1,9 +1,45 @@
 //! A tensor cut into boxes of a few megabytes, in the order of its elements.
 
-use ir::{DType, Region};
+use std::io;
+
+use ir::{Constant, DType, Region};
 
 /// The most bytes of a slab.
 const SLAB: usize = 8 << 20;
+
+/// The most bytes that are copied at once where nothing has to be put in order: they stay in the processor's cache.
+pub(crate) const COPIED: usize = 256 << 10;
+
+/// What went wrong on the way from one file to another.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// It cannot be read.
+    Source(io::Error),
+    /// It cannot be written.
+    Target(io::Error),
+}
+
+/// Gives the bytes of a tensor to `write`, part after part, in row-major order.
+pub(crate) fn stream(data: &Constant, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Broken> {
+    if let Constant::Range(range) = data
+        && range.is_packed()
+    {
+        let mut buffer = vec![0; data.bytes().min(COPIED)];
+        let (mut at, end) = (range.base, range.base + data.bytes() as u64);
+        while at < end {
+            let part = &mut buffer[..(end - at).min(COPIED as u64) as usize];
+            range.storage.read_at(at, part).map_err(Broken::Source)?;
+            write(part).map_err(Broken::Target)?;
+            at += part.len() as u64;
+        }
+        return Ok(());
+    }
+    for region in slabs(data.sizes(), data.dtype()) {
+        let slab = data.read_region(&region).map_err(Broken::Source)?;
+        write(slab.bytes()).map_err(Broken::Target)?;
+    }
+    Ok(())
+}
 
 /// The boxes that a tensor of these sizes is read in; one after the other they are its elements in row-major order.
 pub(crate) fn slabs(sizes: &[usize], dtype: DType) -> impl Iterator<Item = Region> {

@@ -9,8 +9,8 @@ use safetensors::Dtype;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::slab::slabs;
-use crate::{UNREADABLE_TENSORS, UNWRITABLE_TENSOR};
+use crate::slab::{Broken, COPIED, stream};
+use crate::{UNREADABLE_TENSORS, UNWRITABLE_TENSOR, unread};
 
 /// Writes the tensors to `path`, which appears whole or not at all; `progress` hears of the bytes written so far. Gives
 /// the file's length. The bytes are those that the safetensors library writes for the same tensors, in whatever order
@@ -25,19 +25,21 @@ pub fn write_safetensors(
         vec![Diagnostic::new(UNREADABLE_TENSORS, format!("{} cannot be written: {e}", path.display()))]
     };
     let file = beside(path).map_err(failed)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let mut out = BufWriter::with_capacity(COPIED, file);
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     out.write_all(&header).map_err(failed)?;
     let mut written = 8 + header.len() as u64;
     for (name, constant) in order {
-        for region in slabs(constant.sizes(), constant.dtype()) {
-            let slab = constant.read_region(&region).map_err(|e| {
-                vec![Diagnostic::new(UNREADABLE_TENSORS, format!("'{name}' cannot be read: {e}"))]
-            })?;
-            out.write_all(slab.bytes()).map_err(failed)?;
-            written += slab.bytes().len() as u64;
+        let streamed = stream(constant, &mut |part| {
+            out.write_all(part)?;
+            written += part.len() as u64;
             progress(written);
-        }
+            Ok(())
+        });
+        streamed.map_err(|broken| match broken {
+            Broken::Source(e) => vec![unread(name, &e)],
+            Broken::Target(e) => failed(e),
+        })?;
     }
     let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
     file.persist(path).map_err(|e| failed(e.error))?;
