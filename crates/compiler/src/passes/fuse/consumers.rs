@@ -11,8 +11,7 @@ use crate::ops::{
     Site, Transpose,
 };
 
-pub(super) const SCALES: &[Rule] = rules![scale_columns];
-pub(super) const SHIFTS: &[Rule] = rules![shift_by_weight];
+pub(super) const RULES: &[Rule] = rules![scale_columns, shift_by_weight];
 
 /// A value with one constant number per channel added, or times it: one for all where there is no axis.
 struct Line {
