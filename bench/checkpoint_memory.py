@@ -62,20 +62,21 @@ def main():
         if options.convert:
             verbs.append(["convert", str(path), "-o", str(written)])
         for verb in verbs:
-            peak, seconds = measure([options.edgewright, "weights", *verb, "-q"])
-            beside = ""
-            if written.exists():
-                beside = f"{seconds / copying(written):.2f} of cp, {written.stat().st_size / 1e9:.1f} GB"
-                written.unlink()
-            print(f"{verb[0]:8} {peak:6.0f} MB {seconds:6.1f} s  {beside}", flush=True)
+            command = [options.edgewright, "weights", *verb, "-q"]
+            if str(written) not in verb:
+                peak, seconds = measure(command)
+                print(f"{verb[0]:8} {peak:6.0f} MB {seconds:6.1f} s", flush=True)
+                continue
+            peak, seconds = warm([*command, "--force"])
+            copy = warm([shutil.which("cp"), "--reflink=never", str(written), str(written.with_suffix(".copy"))])[1]
+            size = written.stat().st_size / 1e9
+            print(f"{verb[0]:8} {peak:6.0f} MB {seconds:6.1f} s  {seconds / copy:.2f} of cp, {size:.1f} GB", flush=True)
 
 
-def copying(path):
-    """CPU seconds of copying a file, the median of three after one that warms the cache."""
-    copy = path.with_suffix(".copy")
-    seconds = [measure([shutil.which("cp"), "--reflink=never", str(path), str(copy)])[1] for _ in range(4)]
-    copy.unlink()
-    return statistics.median(seconds[1:])
+def warm(words):
+    """The medians of three runs after one that fills the cache."""
+    runs = [measure(words) for _ in range(4)][1:]
+    return tuple(statistics.median(column) for column in zip(*runs))
 
 
 if __name__ == "__main__":
