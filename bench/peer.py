@@ -32,7 +32,8 @@ def main():
 
 def converting(arguments):
     """The conversion of a module as it is, with everything imported that it needs."""
-    sys.path[:0] = [str(ROOT / "tests" / "models"), str(ROOT / "examples")]
+    folders = ["tests/models", "examples", "examples/watermark"]
+    sys.path[:0] = [str(ROOT / folder) for folder in folders]
     import litert_torch
     import torch
 

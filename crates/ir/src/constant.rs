@@ -40,6 +40,9 @@ pub struct FileRange {
     pub quant: Option<Arc<QuantParams>>,
     /// What tells equal contents apart: the entry's name and checksum, offset, strides.
     pub fingerprint: String,
+    /// What equal contents of two entries have in common: checksum and size of the entry, and the place in it. `None`
+    /// where the file states none.
+    pub checksum: Option<String>,
 }
 
 /// Constant data of known type.
@@ -143,6 +146,23 @@ impl Constant {
             _ => false,
         }
     }
+
+    /// What constants that may be equal have in common: more than a type, and no proof.
+    pub fn likeness(&self) -> String {
+        match self {
+            Constant::Range(range) => range.checksum.clone().unwrap_or_else(|| self.fingerprint()),
+            Constant::Inline(_) => self.fingerprint(),
+        }
+    }
+
+    /// Are the two equal? The files are read only where their checksums agree. Errs where one cannot be read.
+    pub fn equals(&self, other: &Constant) -> io::Result<bool> {
+        match (self, other) {
+            _ if self.same(other) => Ok(true),
+            (Constant::Range(a), Constant::Range(b)) if a.may_equal(b) => a.stores_the_same(b),
+            _ => Ok(false),
+        }
+    }
 }
 
 impl From<Tensor> for Constant {
@@ -166,6 +186,9 @@ impl fmt::Debug for Constant {
 /// The largest stretch of a file that is read at once to gather strided elements out of it, in bytes.
 const GATHER: usize = 4 << 20;
 
+/// How much of two files is compared at once, in bytes.
+const COMPARED: usize = 256 << 10;
+
 /// How many stretches are read before their elements go to their places: as many as fill a line of the cache.
 const STEPS: usize = 16;
 
@@ -178,6 +201,34 @@ impl FileRange {
             packed *= size;
             follows
         })
+    }
+
+    /// May both have the same elements, as far as is known without reading them?
+    fn may_equal(&self, other: &FileRange) -> bool {
+        self.checksum.is_some()
+            && self.checksum == other.checksum
+            && (self.dtype, &self.sizes, &self.strides, &self.quant)
+                == (other.dtype, &other.sizes, &other.strides, &other.quant)
+    }
+
+    /// Do the same bytes lie in both files, from the first element to the last?
+    fn stores_the_same(&self, other: &FileRange) -> io::Result<bool> {
+        if self.sizes.contains(&0) {
+            return Ok(true);
+        }
+        let last: usize = self.sizes.iter().zip(&self.strides).map(|(n, s)| (n - 1) * s).sum();
+        let bytes = self.dtype.bytes(last + 1);
+        let mut buffers = [vec![0; bytes.min(COMPARED)], vec![0; bytes.min(COMPARED)]];
+        for at in (0..bytes).step_by(COMPARED) {
+            let count = COMPARED.min(bytes - at);
+            for (range, buffer) in [self, other].into_iter().zip(&mut buffers) {
+                range.storage.read_at(range.base + at as u64, &mut buffer[..count])?;
+            }
+            if buffers[0][..count] != buffers[1][..count] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The same elements with the axes in another order.
@@ -330,7 +381,43 @@ mod tests {
             strides: strides.to_vec(),
             quant: None,
             fingerprint: String::new(),
+            checksum: None,
         }))
+    }
+
+    fn entry(name: &str, checksum: &str, elements: &[i32]) -> Constant {
+        Constant::Range(Arc::new(FileRange {
+            storage: Arc::new(Memory(elements.iter().flat_map(|e| e.to_le_bytes()).collect())),
+            base: 0,
+            dtype: DType::I32,
+            sizes: vec![elements.len()],
+            strides: vec![1],
+            quant: None,
+            fingerprint: name.into(),
+            checksum: Some(checksum.into()),
+        }))
+    }
+
+    #[test]
+    fn entries_of_one_checksum_are_equal_where_their_bytes_are() {
+        let long: Vec<i32> = (0..100_000).collect();
+        let mut other = long.clone();
+        other[99_999] = 0;
+        let first = entry("a", "1", &long);
+        assert!(
+            !first.same(&entry("b", "1", &long)) && first.likeness() == entry("b", "1", &other).likeness()
+        );
+        assert!(first.equals(&entry("b", "1", &long)).unwrap());
+        assert!(!first.equals(&entry("b", "1", &other)).unwrap());
+        assert!(!first.equals(&entry("b", "2", &long)).unwrap(), "what differs in its checksum is not read");
+        let longer = Constant::Range(Arc::new(FileRange {
+            sizes: vec![100_001],
+            ..match entry("b", "1", &long) {
+                Constant::Range(range) => Arc::unwrap_or_clone(range),
+                Constant::Inline(_) => unreachable!("it is a range"),
+            }
+        }));
+        assert!(longer.equals(&longer.clone()).unwrap() && !first.equals(&longer).unwrap());
     }
 
     fn expected(sizes: &[usize], strides: &[usize], first: i32) -> Vec<i32> {

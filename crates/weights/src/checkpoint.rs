@@ -190,6 +190,7 @@ fn range(file: &Arc<File>, view: View, place: Place, known: &str) -> Result<Cons
     }
     Ok(Constant::Range(Arc::new(FileRange {
         quant: None,
+        checksum: None,
         storage: file.clone(),
         base: place.start + (offset * width) as u64,
         dtype,

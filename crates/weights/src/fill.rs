@@ -108,6 +108,7 @@ fn turned(data: &Constant, order: &[usize]) -> Constant {
         Constant::Range(range) => range.turned(order),
         Constant::Inline(tensor) => FileRange {
             quant: None,
+            checksum: None,
             storage: Arc::new(Memory(tensor.clone())),
             base: 0,
             dtype: tensor.dtype(),

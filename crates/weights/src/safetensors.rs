@@ -57,6 +57,7 @@ pub fn read_safetensors(path: &Path) -> Result<IndexMap<String, Constant>, Diagn
         }
         let range = FileRange {
             quant: None,
+            checksum: None,
             storage: storage.clone(),
             base: start + from,
             dtype,

@@ -50,8 +50,11 @@ fn equal_constants(graph: &Graph, kept: &mut IndexMap<ValueId, ValueId>) {
     let mut seen: IndexMap<String, Vec<(ValueId, &Constant)>> = IndexMap::new();
     for value in graph.value_ids() {
         let Some(constant) = graph.constant(value) else { continue };
-        let alike = seen.entry(constant.fingerprint()).or_default();
-        let same = |(v, c): &&(ValueId, &Constant)| graph.ty(*v) == graph.ty(value) && c.same(constant);
+        let alike = seen.entry(constant.likeness()).or_default();
+        // A file that cannot be read is told where it is written.
+        let same = |(v, c): &&(ValueId, &Constant)| {
+            graph.ty(*v) == graph.ty(value) && c.equals(constant).unwrap_or(false)
+        };
         match alike.iter().find(same) {
             Some(&(earlier, _)) => {
                 kept.insert(value, earlier);

@@ -109,7 +109,7 @@ impl File {
         let fingerprint = format!("buffer {} at {base}, {bytes} bytes", tensor.buffer);
         let storage = self.storage.clone();
         let quant = quant.map(Arc::new);
-        let range = FileRange { storage, base, dtype, sizes, strides, quant, fingerprint };
+        let range = FileRange { storage, base, dtype, sizes, strides, quant, fingerprint, checksum: None };
         Ok(Some(Constant::Range(Arc::new(range))))
     }
 

@@ -255,6 +255,7 @@ impl Archive {
             sizes,
             strides,
             fingerprint: format!("{path} {:08x} {} {offset}", entry.crc, entry.size),
+            checksum: Some(format!("{:08x} {} {offset}", entry.crc, entry.size)),
         })))
     }
 }
