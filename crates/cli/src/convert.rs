@@ -161,7 +161,7 @@ impl Convert {
         let written = write(&compiled, &output, &mut progress, quiet)?;
         let verified = match self.verify {
             true => {
-                let io = self.target.images()?;
+                let io = self.target.options()?.io_layout;
                 Some(after_conversion(&output, &self.model, &self.ways, io, &mut progress)?)
             }
             false => None,
@@ -278,13 +278,6 @@ impl Target {
             || self.max_rank.is_some()
             || self.narrow_floats
             || !self.assume.is_empty()
-    }
-
-    /// Where channels of images are at the interface.
-    pub(crate) fn images(&self) -> Result<Layout, Vec<Diagnostic>> {
-        let options = self.options()?;
-        let last = options.limits.interface.channels_last;
-        Ok(if last { Layout::Nhwc } else { options.io_layout })
     }
 
     /// Does it ask for anything that only a compilation can give?

@@ -149,7 +149,7 @@ impl Verify {
             }
             false => Subject::open(&self.model)?,
         };
-        let io = self.target.images()?;
+        let io = self.target.options()?.io_layout;
         let mut references =
             self.reference.iter().map(|path| Subject::open(path)).collect::<Result<Vec<_>, _>>()?;
         subject::tell_apart(&subject, &mut references);

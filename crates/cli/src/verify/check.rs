@@ -88,11 +88,15 @@ impl Check<'_> {
             let compared = produced.len();
             self.look(&mut side, index, given, &mut produced, &mut report, progress)?;
             if let Some(chain) = &mut after.chain {
-                let message = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+                let message = given
+                    .inputs(&side.types, |i| self.subject.input_layout(i, self.io))
+                    .map_err(|d| vec![d])?;
                 chain.look(index, self.subject, &message, &produced, self.demands, &mut report)?;
             }
             if let (Some(panels), Some(first)) = (&mut after.panels, produced.get(compared)) {
-                let inputs = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+                let inputs = given
+                    .inputs(&side.types, |i| self.subject.input_layout(i, self.io))
+                    .map_err(|d| vec![d])?;
                 panels.look(self.subject, &inputs, first, self.io)?;
             }
         }
@@ -160,7 +164,7 @@ impl Check<'_> {
             progress.stage(&format!("computing {}", program.name));
             // The layout of an interface is a matter of the file: PyTorch's program has its own.
             let inputs = given
-                .inputs(&program.types(), Layout::Nchw)
+                .inputs(&program.types(), |_| Layout::Nchw)
                 .map_err(|d| vec![d.note(program.name.clone())])?;
             let outputs = program.run(&inputs);
             progress.finish();
@@ -170,8 +174,9 @@ impl Check<'_> {
             }
         }
         for other in others {
-            let inputs =
-                given.inputs(&other.types, self.io).map_err(|d| vec![d.note(other.subject.name.clone())])?;
+            let inputs = given
+                .inputs(&other.types, |i| other.subject.input_layout(i, self.io))
+                .map_err(|d| vec![d.note(other.subject.name.clone())])?;
             for any in &mut other.executors {
                 let runtime = any.name();
                 progress.stage(&format!("running {} on {runtime}", other.subject.name));
@@ -198,7 +203,8 @@ impl Check<'_> {
         report: &mut Report,
         progress: &mut Progress,
     ) -> Result<(), Vec<Diagnostic>> {
-        let inputs = given.inputs(&side.types, self.io).map_err(|d| vec![d])?;
+        let inputs =
+            given.inputs(&side.types, |i| self.subject.input_layout(i, self.io)).map_err(|d| vec![d])?;
         let expected = produced.len();
         let alone = expected == 0 && self.references.is_empty() && self.program.is_none();
         for any in &mut side.executors {
@@ -254,7 +260,7 @@ impl Check<'_> {
         let bound = if float { WHOLE_MODEL } else { MEASURED };
         let judge = |(i, (found, wanted)): (usize, (&Tensor, &Tensor))| {
             let wanted = match reference.torch {
-                true => fitted(wanted, &found.ty(), self.io),
+                true => fitted(wanted, &found.ty(), self.subject.output_layout(i, self.io)),
                 false => between(wanted, &found.ty()),
             };
             let rounding = reference.rounding.get(i).copied().flatten();

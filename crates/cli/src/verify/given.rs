@@ -42,18 +42,24 @@ impl Given {
         Given { name: path.display().to_string(), feeds, outputs, rounding }
     }
 
-    /// The inputs as a file takes them that has these types, and images in this layout.
-    pub(crate) fn inputs(&self, types: &[TensorType], io: Layout) -> Result<Vec<Tensor>, Diagnostic> {
+    /// The inputs as a file takes them that has these types, and the image of each input in the layout that `io` says.
+    pub(crate) fn inputs(
+        &self,
+        types: &[TensorType],
+        io: impl Fn(usize) -> Layout,
+    ) -> Result<Vec<Tensor>, Diagnostic> {
         let wrong = |message: String| Diagnostic::new(WRONG_INPUTS, message).note(self.name.clone());
         if self.feeds.len() != types.len() {
             let count = self.feeds.len();
             return Err(wrong(format!("{count} inputs are recorded, the model takes {}", types.len())));
         }
         let input = |(i, (feed, ty)): (usize, (&Feed, &TensorType))| match feed {
-            Feed::Tensor(tensor) => fitted(tensor, ty, io).map_err(|why| wrong(format!("input {i}: {why}"))),
+            Feed::Tensor(tensor) => {
+                fitted(tensor, ty, io(i)).map_err(|why| wrong(format!("input {i}: {why}")))
+            }
             Feed::Picture(path, preprocess) => {
-                let slot =
-                    Slot::of(ty, io).ok_or_else(|| wrong(format!("input {i} is {ty}, which is no image")))?;
+                let slot = Slot::of(ty, io(i))
+                    .ok_or_else(|| wrong(format!("input {i} is {ty}, which is no image")))?;
                 let picture = Picture::read(path)?;
                 preprocess.apply(&picture, slot, ty).map_err(|d| d.note(path.display().to_string()))
             }

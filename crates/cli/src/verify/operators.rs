@@ -89,7 +89,7 @@ pub(crate) fn look(
         report.unchecked.push(missing);
     }
     let types: Vec<TensorType> = graph.inputs().iter().map(|&i| graph.ty(i).clone()).collect();
-    let inputs = report.given[0].inputs(&types, io).map_err(|d| vec![d])?;
+    let inputs = report.given[0].inputs(&types, |i| subject.input_layout(i, io)).map_err(|d| vec![d])?;
     let bound = if quantized { MEASURED } else { OPERATOR };
     for mut probe in probes {
         progress.stage(&format!("looking at every operator on {}", probe.name()));

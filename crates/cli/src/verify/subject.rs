@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use compiler::back::tflite::{INLINE_LIMIT, encode};
 use compiler::compile::{compile, pipeline};
-use compiler::dialect::tfl::{self, Model};
+use compiler::dialect::tfl::{self, Model, PROVENANCE, decode};
 use compiler::front::{tflite, torch};
-use compiler::ops::Graph;
+use compiler::ops::{Graph, Layout};
+use compiler::passes::layout::CHANNELS_LAST;
 use indexmap::IndexSet;
 use ir::{DType, Diagnostic, Journal, Silent, TensorType};
 use tempfile::TempDir;
@@ -31,6 +32,8 @@ pub(crate) struct Subject {
     pub(crate) outputs: Vec<String>,
     /// The dtypes of its weights that are narrower than floats of 32 bits; none where it is no quantized file.
     pub(crate) narrow: Vec<DType>,
+    /// The inputs and outputs that the file says have their channels last: `input 0`.
+    last: Vec<String>,
     _folder: Option<TempDir>,
 }
 
@@ -52,6 +55,7 @@ impl Subject {
             inputs: inputs.into_iter().map(|(name, _)| name).collect(),
             outputs: outputs.into_iter().map(|(name, _)| name).collect(),
             narrow: narrow(&file.model),
+            last: channels_last(&file),
             _folder: None,
         })
     }
@@ -71,6 +75,16 @@ impl Subject {
             .write(&path, INLINE_LIMIT, &mut |_| {})
             .map_err(|d| vec![d])?;
         Ok(Subject { _folder: Some(folder), name: named(archive), ..Subject::open(&path)? })
+    }
+
+    /// Where channels are in the input of this index: as the file says, or else as `io` has it.
+    pub(crate) fn input_layout(&self, index: usize, io: Layout) -> Layout {
+        if self.last.contains(&format!("input {index}")) { Layout::Nhwc } else { io }
+    }
+
+    /// Where channels are in the output of this index.
+    pub(crate) fn output_layout(&self, index: usize, io: Layout) -> Layout {
+        if self.last.contains(&format!("output {index}")) { Layout::Nhwc } else { io }
     }
 
     /// What the output of this index is called.
@@ -121,4 +135,11 @@ pub(crate) fn tell_apart(subject: &Subject, references: &mut [Subject]) {
             reference.name = reference.path.display().to_string();
         }
     }
+}
+
+/// What the ledger of a file says of images that were given another layout than PyTorch's, each by itself.
+fn channels_last(file: &tflite::File) -> Vec<String> {
+    let provenance = file.metadata(PROVENANCE).and_then(|bytes| decode(&bytes.ok()?).ok());
+    let entries = provenance.into_iter().flat_map(|provenance| provenance.ledger);
+    entries.filter(|entry| entry.what == CHANNELS_LAST).map(|entry| entry.value).collect()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::profile::{Interface, Profile};
 use super::usage::{Broken, Kind, NUMBERS, Port, Usage};
 use crate::dialect::tfl::{
-    Model, Operator, PROVENANCE, Provenance, Spot, Subgraph, TensorEntry, decode, dtype,
+    Builtin, Model, Operator, PROVENANCE, Provenance, Spot, Subgraph, TensorEntry, decode, dtype,
 };
 use crate::front::tflite::{File, MALFORMED_TFLITE};
 
@@ -135,6 +135,8 @@ fn interface(model: &Model, graph: &Subgraph, ports: &[Port], asked: &Interface)
         let named = ends.into_iter().find(|(_, t)| *t == tensor);
         named.map_or(&graph.tensors[tensor].name, |(name, _)| name).clone()
     };
+    // A graph without operators on images has none to lay out.
+    let images = graph.operators.iter().any(|o| ON_IMAGES.contains(&o.operator));
     let judge = |tensor: usize, subject: Subject, turned: Option<usize>| {
         let mut broken = Vec::new();
         let rank = ports[tensor].rank;
@@ -145,7 +147,7 @@ fn interface(model: &Model, graph: &Subgraph, ports: &[Port], asked: &Interface)
                 detail: Some(ports[tensor].shown.clone()),
             });
         }
-        if let Some(index) = turned.filter(|_| asked.channels_last) {
+        if let Some(index) = turned.filter(|_| asked.channels_last && images) {
             broken.push(Broken {
                 kind: Kind::Interface,
                 limit: "images at the interface have their channels first".into(),
@@ -162,6 +164,20 @@ fn interface(model: &Model, graph: &Subgraph, ports: &[Port], asked: &Interface)
     let outputs = outputs.map(|(i, &t)| judge(t, Subject::Output(i), turned_output(graph, ports, t)));
     inputs.chain(outputs).collect()
 }
+
+/// Builtins that take images with their channels last.
+const ON_IMAGES: &[Builtin] = &[
+    Builtin::AVERAGE_POOL_2D,
+    Builtin::CONV_2D,
+    Builtin::DEPTHWISE_CONV_2D,
+    Builtin::DEPTH_TO_SPACE,
+    Builtin::L2_POOL_2D,
+    Builtin::MAX_POOL_2D,
+    Builtin::RESIZE_BILINEAR,
+    Builtin::RESIZE_NEAREST_NEIGHBOR,
+    Builtin::SPACE_TO_DEPTH,
+    Builtin::TRANSPOSE_CONV,
+];
 
 /// Channels first to channels last, and back.
 const TO_LAST: [usize; 4] = [0, 2, 3, 1];

@@ -35,7 +35,7 @@ pub enum Ends {
     None,
     /// All.
     All,
-    /// Images: those of which an operator on images says that their channels are on axis 1. The ledger tells of them.
+    /// Images: those that go into operators on images or come of them. The ledger tells of them.
     Images,
 }
 
@@ -75,7 +75,7 @@ fn apply_rules(rules: &'static [Rule], graph: &mut Graph, journal: &mut Journal)
 }
 
 /// Inputs and outputs of rank 4 change their types, with a transpose behind each input and before each output;
-/// the cut then decides what is left of these. With `images`, only those do that are known to be images.
+/// the cut then decides what is left of these. With `images`, only those do that meet operators on images.
 fn give_channels_last(graph: &mut Graph, journal: &mut Journal, images: bool) -> Result<(), Diagnostic> {
     let misfit = |m: Mismatch| Diagnostic::bug(format!("{NAME}: {m}"));
     let last = Order::channels_last(4);
@@ -92,10 +92,16 @@ fn give_channels_last(graph: &mut Graph, journal: &mut Journal, images: bool) ->
         }
         axis.is_some() && tells
     };
-    let is_image = |value: ValueId| !images || channels.get(value.index()).copied().flatten() == Some(1);
+    let met: Vec<ValueId> = if images {
+        let ends = graph.inputs().iter().chain(graph.outputs()).copied();
+        ends.filter(|&value| channels::meets_images(graph, value)).collect()
+    } else {
+        Vec::new()
+    };
+    let is_image = |value: ValueId| !images || met.contains(&value);
     let mut ledger = Vec::new();
     let mut note = |what: &str, index: usize, ty: &TensorType| {
-        let turned = forms::stored_type(ty, &last).filter(|turned| images && turned != ty);
+        let turned = forms::stored_type(ty, &last).filter(|_| images);
         ledger.extend(turned.map(|turned| Assumption {
             kind: CHANNELS_LAST,
             subject: format!("{what} {index}"),

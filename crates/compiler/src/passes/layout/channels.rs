@@ -45,6 +45,30 @@ pub(super) fn axes(graph: &Graph) -> Vec<Option<usize>> {
     found.axes
 }
 
+/// Does a value go into an operator on images, or come of one, by whatever operators are between?
+pub(super) fn meets_images(graph: &Graph, value: ValueId) -> bool {
+    let mut seen = vec![false; graph.constness().len()];
+    for forward in [true, false] {
+        let mut queue = VecDeque::from([value]);
+        while let Some(at) = queue.pop_front() {
+            if std::mem::replace(&mut seen[at.index()], true) && at != value {
+                continue;
+            }
+            let near = match forward {
+                true => graph.users(at).to_vec(),
+                false => graph.producer(at).map(|(id, _)| id).into_iter().collect(),
+            };
+            for node in near.into_iter().map(|id| graph.node(id)) {
+                if is_on_images(&node.op) {
+                    return true;
+                }
+                queue.extend(if forward { &node.outputs } else { &node.inputs });
+            }
+        }
+    }
+    false
+}
+
 struct Found {
     axes: Vec<Option<usize>>,
     queue: VecDeque<ValueId>,
