@@ -87,3 +87,46 @@ fn equal_nodes(graph: &Graph, kept: &mut IndexMap<ValueId, ValueId>) -> Vec<Vec<
     }
     groups.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use ir::{DType, FileRange, Journal, Origins, Storage};
+
+    use super::*;
+
+    struct Entry(u8);
+
+    impl Storage for Entry {
+        fn read_at(&self, _: u64, into: &mut [u8]) -> io::Result<()> {
+            into.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn entries_of_a_file_are_one_where_their_bytes_are() {
+        let mut graph = Graph::new("forward", Origins::default());
+        let mut weight = |name: &str, byte| {
+            graph.add_constant(
+                name,
+                Constant::Range(Arc::new(FileRange {
+                    storage: Arc::new(Entry(byte)),
+                    base: 0,
+                    dtype: DType::F32,
+                    sizes: vec![3],
+                    strides: vec![1],
+                    quant: None,
+                    fingerprint: name.into(),
+                    checksum: Some("of all".into()),
+                })),
+            )
+        };
+        let (first, twin, other) = (weight("first", 1), weight("twin", 1), weight("other", 2));
+        graph.set_outputs(vec![first, twin, other]);
+        equals().run(&mut graph, &mut Journal::default()).unwrap();
+        assert_eq!(graph.outputs(), [first, first, other]);
+    }
+}
