@@ -35,7 +35,7 @@ class Model:
         torch.manual_seed(0)
         model = self.construct()
         if not self.statistics_batches:
-            return model
+            return model.eval()
         perturb(model)
         return learn_statistics(model, [self.inputs(100 + index) for index in range(self.statistics_batches)])
 
