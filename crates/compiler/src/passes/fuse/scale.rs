@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use ir::{DType, Tensor, ValueId};
 
+use super::consumers::is_tied;
 use super::{plain, reshaped};
 use crate::ops::{Arithmetic, Binary, Op, Patch, Site};
 use crate::passes::simplify::is_power_of_two;
@@ -175,7 +176,7 @@ impl<'g> Scaled<'g> {
     }
 }
 
-/// Does a weight of this reader have a column for each channel of the value?
+/// Does a weight of this reader, and of no other, have a column for each channel of the value?
 fn is_weighted(reader: Site<'_>, value: ValueId, channels: &Channels) -> bool {
     let constant = (1..reader.inputs().len()).all(|i| reader.is_constant(i));
     let axis = match &reader.node().op {
@@ -183,7 +184,10 @@ fn is_weighted(reader: Site<'_>, value: ValueId, channels: &Channels) -> bool {
         Op::FullyConnected(_) => reader.graph().ty(value).rank() - 1,
         _ => return false,
     };
-    constant && reader.inputs()[0] == value && channels.axis.is_none_or(|a| a == axis)
+    constant
+        && reader.inputs()[0] == value
+        && channels.axis.is_none_or(|a| a == axis)
+        && !is_tied(reader, reader.inputs()[1])
 }
 
 impl Channels {
