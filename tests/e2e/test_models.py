@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import pytest
+import torch
 
 import harness
 from catalog import MODELS
@@ -86,6 +87,25 @@ def test_nhwc_interface(name, tmp_path):
     found = harness.margins(target, archive, relayout)
     assert all(margin.holds for margin in found.values()), found
     assert harness.facts(target).transposes == 0
+
+
+class Kelvin(torch.nn.Module):
+    """A layer on degrees in kelvin, less what they mostly are."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.linear((x - 293.0) * 10.0)
+
+
+def test_a_shift_that_cancels_keeps_its_digits(tmp_path):
+    """`w·(x − c)` is not `w·x − w·c` where `x` is nearly `c`: both lose the digits that their difference had."""
+    torch.manual_seed(0)
+    archive = tmp_path / "kelvin.pt2"
+    harness.edgewright.export(Kelvin().eval(), (293 + 0.1 * torch.randn(16, 8),), archive)
+    harness.convert(archive, tmp_path / "kelvin.tflite", "--verify")
 
 
 def test_inspect_agrees_with_litert(tmp_path):

@@ -5,6 +5,7 @@
 
 use ir::{ValueId, rules};
 
+use super::norm::WrittenOut;
 use super::{plain, reshaped};
 use crate::ops::{
     Activation, Arithmetic, BroadcastTo, Conv2d, FullyConnected, Layout, Op, Padding, Patch, Reshape, Rule,
@@ -88,6 +89,21 @@ fn taken_in(at: Site<'_>, value: ValueId, channel: Option<usize>, shifts: bool) 
         Some(Reader::Moving(moved)) => taken_in(at, graph.node(user).outputs[0], moved, shifts),
     };
     !users.is_empty() && users.len() == graph.use_count(value) && users.iter().all(takes)
+}
+
+/// Is the value spread round zero in every sample, whatever the input: what a norm makes, moved and scaled?
+///
+/// Of anything else a shift may cancel nearly all, as of degrees in kelvin, less their mean: `w·(x − c)` has digits then
+/// that `w·x − w·c` has lost.
+fn is_spread(at: Site<'_>, index: usize) -> bool {
+    let Some(below) = at.producer(index) else { return false };
+    match &below.node().op {
+        Op::Transpose(_) | Op::Reshape(_) => is_spread(below, 0),
+        Op::LayerNorm(_) => true,
+        op if *op == plain(Arithmetic::Mul).into() && below.is_constant(0) => is_spread(below, 1),
+        op if *op == plain(Arithmetic::Mul).into() && below.is_constant(1) => is_spread(below, 0),
+        _ => WrittenOut::ending(below).is_some(),
+    }
 }
 
 /// The number per channel as `sizes`, each of which is 1 but that of the channels; a single number stays one.
@@ -219,9 +235,11 @@ fn scale_columns(at: Site<'_>) -> Option<Patch<'_>> {
 }
 
 /// `f(x + c, w, b)  =>  f(x, w, b + w·c)` and `f(x − c, w, b)  =>  f(x, w, b − w·c)`, where fully connected layers and
-/// convolutions without padding alone read the sum
+/// convolutions without padding alone read the sum, and `x` is what a norm makes
 fn shift_by_weight(at: Site<'_>) -> Option<Patch<'_>> {
     let function = [Arithmetic::Add, Arithmetic::Sub].into_iter().find(|&f| at.op() == Some(&plain(f)))?;
     let sides: &[usize] = if function == Arithmetic::Add { &[0, 1] } else { &[1] };
-    by_readers(at, &Line::of(at, sides)?, function)
+    let line = Line::of(at, sides)?;
+    let index = at.inputs().iter().position(|&v| v == line.x)?;
+    is_spread(at, index).then(|| by_readers(at, &line, function))?
 }

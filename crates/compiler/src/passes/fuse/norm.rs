@@ -5,31 +5,48 @@ use ir::{DType, ValueId};
 use super::{plain, reshaped};
 use crate::ops::{Arithmetic, Binary, LayerNorm, Op, Patch, Reduce, Reduction, Site, Unary};
 
+/// A layer norm without its affine part, written out.
+pub(super) struct WrittenOut<'g> {
+    x: ValueId,
+    op: LayerNorm,
+    /// What makes the divisor.
+    below: [Site<'g>; 5],
+}
+
+impl<'g> WrittenOut<'g> {
+    /// The norm whose last step this is: `d / √(mean(d²) + eps)` with `d = x − mean(x)`, or `d · rsqrt(…)`.
+    pub(super) fn ending(at: Site<'g>) -> Option<Self> {
+        let binary: &Binary = at.op()?;
+        let sides: &[(usize, usize, Unary)] = match binary {
+            b if *b == plain(Arithmetic::Div) => &[(0, 1, Unary::Sqrt)],
+            b if *b == plain(Arithmetic::Mul) => &[(0, 1, Unary::Rsqrt), (1, 0, Unary::Rsqrt)],
+            _ => return None,
+        };
+        sides.iter().find_map(|&(apart, by, root)| {
+            let (x, axes) = centred(at.producer(apart)?)?;
+            let root = at.sole_producer(by).filter(|s| s.op() == Some(&root))?;
+            let sum = root.sole_producer(0)?;
+            let (variance, eps) = plus_number(sum)?;
+            let square = mean_over(variance, &axes).and_then(|_| variance.sole_producer(0))?;
+            let difference = squared(square)?;
+            if centred(difference)? != (x, axes.clone()) || at.output_ty() != at.graph().ty(x) {
+                return None;
+            }
+            let below = [root, sum, variance, square, difference];
+            Some(WrittenOut { x, op: LayerNorm { axes, eps }, below })
+        })
+    }
+}
+
 /// `d / √(mean(d²) + eps)  =>  layer_norm(x)` with `d = x − mean(x)`; likewise `d · rsqrt(…)`
 pub(super) fn layer_norm_of_means(at: Site<'_>) -> Option<Patch<'_>> {
-    let binary: &Binary = at.op()?;
-    let sides: &[(usize, usize, Unary)] = match binary {
-        b if *b == plain(Arithmetic::Div) => &[(0, 1, Unary::Sqrt)],
-        b if *b == plain(Arithmetic::Mul) => &[(0, 1, Unary::Rsqrt), (1, 0, Unary::Rsqrt)],
-        _ => return None,
-    };
-    sides.iter().find_map(|&(apart, by, root)| {
-        let (x, axes) = centred(at.producer(apart)?)?;
-        let root = at.sole_producer(by).filter(|s| s.op() == Some(&root))?;
-        let sum = root.sole_producer(0)?;
-        let (variance, eps) = plus_number(sum)?;
-        let square = mean_over(variance, &axes).and_then(|_| variance.sole_producer(0))?;
-        let difference = squared(square)?;
-        if centred(difference)? != (x, axes.clone()) || at.output_ty() != at.graph().ty(x) {
-            return None;
-        }
-        let mut patch = at.patch();
-        for site in [root, sum, variance, square, difference] {
-            patch.consume(&site);
-        }
-        let normed = patch.add(LayerNorm { axes, eps }, [x]);
-        Some(patch.replace(at.output(), normed))
-    })
+    let norm = WrittenOut::ending(at)?;
+    let mut patch = at.patch();
+    for site in &norm.below {
+        patch.consume(site);
+    }
+    let normed = patch.add(norm.op, [norm.x]);
+    Some(patch.replace(at.output(), normed))
 }
 
 /// `x` and the axes, of `x − mean(x)`.
