@@ -33,6 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     call(
         Command::new(python)
             .args(["-m", "pytest", "-q", "python/tests", "tests/e2e"])
+            // What tests that pass have written is gigabytes in all: it goes when each ends.
+            .args(["-o", "tmp_path_retention_policy=failed"])
             .env("EDGEWRIGHT", &binary)
             .env("LITERT_LIB", &library),
     )
