@@ -22,3 +22,17 @@ def pytest_collection_modifyitems(config, items):
 def program():
     """Fails every test where there is no `edgewright` program, rather than skipping them all."""
     return harness.edgewright.find_program()
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """From a name to the converted file, each converted once."""
+    folder, made = tmp_path_factory.mktemp("converted"), {}
+
+    def of(name):
+        if name not in made:
+            made[name] = folder / f"{name}.tflite"
+            harness.convert(harness.exported(name), made[name])
+        return made[name]
+
+    return of

@@ -29,20 +29,6 @@ OPERATORS = {
 }
 
 
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory):
-    """From a name to the converted file, each converted once."""
-    folder, made = tmp_path_factory.mktemp("uvq"), {}
-
-    def of(name):
-        if name not in made:
-            made[name] = folder / f"{name}.tflite"
-            harness.convert(harness.exported(name), made[name])
-        return made[name]
-
-    return of
-
-
 @pytest.mark.parametrize("name", OPERATORS)
 def test_model(name, converted):
     archive, target = harness.exported(name), converted(name)

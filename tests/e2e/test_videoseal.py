@@ -41,20 +41,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory):
-    """From a name to the converted file, each converted once."""
-    folder, made = tmp_path_factory.mktemp("videoseal"), {}
-
-    def of(name):
-        if name not in made:
-            made[name] = folder / f"{name}.tflite"
-            harness.convert(harness.exported(name), made[name])
-        return made[name]
-
-    return of
-
-
 @pytest.mark.parametrize("name", EXPECTED)
 def test_model(name, converted):
     """The archive as it is, on two recorded runs and two kernel sets; four axes, and the operators that are allowed."""

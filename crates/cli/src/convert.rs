@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, say};
 use crate::progress::{Progress, peak};
 use crate::quantize::{Warning, plan_json, planned};
-use crate::verify::{Ways, after_conversion, recorded};
+use crate::verify::{Given, Ways, after_conversion, recorded};
 use crate::weights::Filling;
 use crate::written::write;
 
@@ -144,15 +144,10 @@ impl Convert {
             filling: &self.filling,
             target: &self.target,
             recipe: recipe.as_ref(),
+            recorded: &self.ways.recorded,
             debug: &self.debug,
         };
-        let check = |program: &torch::Program, options: &Options| {
-            options.assume.iter().try_for_each(|(name, holds)| {
-                let input = program.inputs.iter().position(|input| *input.name == **name);
-                self.contradicted(name, input, *holds)
-            })
-        };
-        let compiled = compiled(&source, check, &mut progress, quiet)?;
+        let compiled = compiled(&source, &mut progress, quiet)?;
         let Some(mut compiled) = compiled else { return Ok(()) };
         let quantized = match &recipe {
             Some(recipe) => Some(self.quantized(&mut compiled, recipe, &mut progress)?),
@@ -193,24 +188,6 @@ impl Convert {
         apply(&mut compiled.graph, &plan)?;
         Ok(plan)
     }
-
-    /// Errs where a recorded run gives an input what it is assumed not to hold.
-    fn contradicted(&self, name: &str, input: Option<usize>, holds: Holds) -> Outcome {
-        // Without --verify nothing is said of recordings that cannot be read.
-        let recordings = match recorded(&self.model, &self.ways) {
-            Err(errors) if self.verify => return Err(errors),
-            recordings => recordings.unwrap_or_default(),
-        };
-        for given in &recordings {
-            let Some(tensor) = input.and_then(|input| given.tensor(input)) else { continue };
-            if !holds.is_true_of(tensor) {
-                let message =
-                    format!("'{name}' is assumed to hold 0 and 1 only, but {} gives it others", given.name);
-                return Err(vec![Diagnostic::new(ASSUMPTION_CONTRADICTED, message)]);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// An archive with all that says how it is compiled.
@@ -221,18 +198,18 @@ pub(crate) struct Source<'a> {
     pub(crate) target: &'a Target,
     /// What its weights will be quantized by.
     pub(crate) recipe: Option<&'a Recipe>,
+    /// Recordings that assumptions are held against; those beside the archive where none is named.
+    pub(crate) recorded: &'a [PathBuf],
     pub(crate) debug: &'a Debug,
 }
 
-/// The graph of an archive, to write; `None` where the run was to stop before its end. `check` may refuse a program with
-/// these options before it is compiled.
+/// The graph of an archive, to write; `None` where the run was to stop before its end.
 pub(crate) fn compiled(
     source: &Source<'_>,
-    check: impl Fn(&torch::Program, &Options) -> Outcome,
     progress: &mut Progress,
     quiet: bool,
 ) -> Result<Option<Compiled>, Vec<Diagnostic>> {
-    let Source { model, reading, filling, target, recipe, debug } = *source;
+    let Source { model, reading, filling, target, recipe, recorded, debug } = *source;
     let integer_weights = recipe.is_some_and(Recipe::has_integers);
     let options = Options { integer_weights, ..target.options()? };
     let mut pipeline = pipeline(&options);
@@ -245,7 +222,9 @@ pub(crate) fn compiled(
     let reading = reading.options()?;
     let mut program = torch::read(model, &reading)?;
     filling.fill(&mut program, model, &reading, quiet)?;
-    check(&program, &options)?;
+    if !options.assume.is_empty() {
+        contradicted(&program, &options.assume, recorded_runs(model, recorded)?)?;
+    }
     let journal = Journal { trace: debug.trace_rules.then(Vec::new), ..Journal::default() };
     let mut watch = Watch {
         progress: RefCell::new(progress),
@@ -266,6 +245,30 @@ pub(crate) fn compiled(
         return Ok(None);
     }
     Ok(Some(compiled))
+}
+
+/// The recorded runs that are named; those beside the archive as far as they can be read, where none is.
+fn recorded_runs(model: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diagnostic>> {
+    match recorded(model, named) {
+        Err(_) if named.is_empty() => Ok(Vec::new()),
+        runs => runs,
+    }
+}
+
+/// Errs where a recorded run gives an input what it is assumed not to hold.
+fn contradicted(program: &torch::Program, assumed: &[(String, Holds)], runs: Vec<Given>) -> Outcome {
+    for (name, holds) in assumed {
+        let input = program.inputs.iter().position(|input| *input.name == **name);
+        for run in &runs {
+            let Some(tensor) = input.and_then(|input| run.tensor(input)) else { continue };
+            if !holds.is_true_of(tensor) {
+                let message =
+                    format!("'{name}' is assumed to hold 0 and 1 only, but {} gives it others", run.name);
+                return Err(vec![Diagnostic::new(ASSUMPTION_CONTRADICTED, message)]);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Target {

@@ -121,9 +121,10 @@ impl Quantize {
             filling: &self.filling,
             target: &self.target,
             recipe: Some(recipe),
+            recorded: &[],
             debug: &debug,
         };
-        let compiled = compiled(&source, |_, _| Ok(()), progress, quiet)?;
+        let compiled = compiled(&source, progress, quiet)?;
         compiled.ok_or_else(|| vec![Diagnostic::bug("a compilation stopped that was not told to")])
     }
 
@@ -155,7 +156,7 @@ pub(crate) fn planned(
     let forms = forms(&plan);
     if !forms.is_empty() {
         compiled.journal.ledger.push(Assumption {
-            kind: "quantized",
+            kind: "quantized".into(),
             subject: "weights".into(),
             reason: format!("the recipe {} asks for it: {}", plan.recipe, forms.join(", ")),
         });

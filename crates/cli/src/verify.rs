@@ -30,7 +30,7 @@ use crate::progress::Progress;
 use chain::Chain;
 use check::{After, Check};
 use demands::Demands;
-pub(crate) use given::recorded;
+pub(crate) use given::{Given, recorded};
 use images::Images;
 use operators::Right;
 use panels::Panels;
@@ -111,7 +111,7 @@ pub(crate) struct Verify {
 pub(crate) struct Ways {
     /// Recorded inputs and outputs; by default MODEL.safetensors, MODEL.2.safetensors, …
     #[arg(long, value_name = "FILE")]
-    recorded: Vec<PathBuf>,
+    pub(crate) recorded: Vec<PathBuf>,
     /// What runs the model: the embedded evaluator, LiteRT under both kernel sets, or all
     #[arg(long, value_name = "RUNTIME", default_value = "all")]
     runtime: Runtime,

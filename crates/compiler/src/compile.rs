@@ -125,7 +125,7 @@ pub fn compile(
     journal.warnings.extend(program.warnings.iter().cloned());
     journal.warnings.extend(lint::look(&graph));
     journal.ledger.extend(program.pins.iter().map(|(symbol, value)| Assumption {
-        kind: "pinned",
+        kind: "pinned".into(),
         subject: symbol.to_string(),
         reason: format!("the sizes asked for make it {value}"),
     }));
@@ -133,9 +133,6 @@ pub fn compile(
     let interface = interface(program, options.names);
     Ok(Compiled { graph, interface, journal, source: format!("torch {}", program.torch_version) })
 }
-
-/// What a ledger entry may be about; a file's own says one of them.
-const KINDS: &[&str] = &["pinned", "narrowed", "assumed", "quantized"];
 
 /// A .tflite as a graph that can be written again, with its interface, its source and its ledger. Errs with everything
 /// in it that would be lost.
@@ -149,9 +146,8 @@ pub fn reopened(file: &File) -> Result<Compiled, Vec<Diagnostic>> {
     let graph = import_tflite(file)?;
     validate(&graph, Stage::Legal)?;
     let provenance = provenance(file);
-    let known = |what: &str| KINDS.iter().copied().find(|kind| *kind == what).unwrap_or("assumed");
     let ledger = provenance.ledger.iter().map(|entry| Assumption {
-        kind: known(&entry.what),
+        kind: entry.what.clone().into(),
         subject: entry.value.clone(),
         reason: entry.why.clone(),
     });

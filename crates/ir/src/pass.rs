@@ -1,5 +1,7 @@
 //! Passes, the pipeline that runs them in order, and what it remembers.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
@@ -22,8 +24,8 @@ pub enum Stage {
 /// Something the compiler took for granted or narrowed, with why that is safe or who said so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assumption {
-    /// What kind: `narrowed`, `pinned`, `assumed`.
-    pub kind: &'static str,
+    /// What kind: `narrowed`, `pinned`, `assumed`; of a file that is read again, what it says.
+    pub kind: Cow<'static, str>,
     /// What it is about, such as a value or a symbol.
     pub subject: String,
     /// What was done and why it is safe, or which flag allowed it.

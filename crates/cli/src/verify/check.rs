@@ -118,7 +118,7 @@ impl Check<'_> {
 
     /// Finds what the model is given.
     fn give(&self, side: &Side<'_>, report: &mut Report) -> Result<(), Vec<Diagnostic>> {
-        report.given = recorded(self.beside, self.ways)?;
+        report.given = recorded(self.beside, &self.ways.recorded)?;
         if self.images.are_given() {
             let recorded = std::mem::take(&mut report.given);
             report.given = self.images.given(self.subject, &side.types, self.io, recorded.first())?;

@@ -7,9 +7,9 @@ use compiler::ops::Layout;
 use compiler::verify::{Recording, fitted};
 use ir::{DType, Diagnostic, Tensor, TensorType};
 
+use super::NOTHING_VERIFIED;
 use super::picture::Picture;
 use super::preprocess::{Preprocess, Slot};
-use super::{NOTHING_VERIFIED, Ways};
 
 /// What one run is given, with what PyTorch gave for it; nothing of that is known of made-up inputs and of pictures.
 pub(crate) struct Given {
@@ -85,9 +85,9 @@ impl Given {
     }
 }
 
-/// The recordings asked for, or those that lie beside a file; none where there are none.
-pub(crate) fn recorded(beside: &Path, ways: &Ways) -> Result<Vec<Given>, Vec<Diagnostic>> {
-    let mut paths = ways.recorded.clone();
+/// The recordings that are named, or those that lie beside a file; none where there are none.
+pub(crate) fn recorded(beside: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diagnostic>> {
+    let mut paths = named.to_vec();
     if paths.is_empty() {
         let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
         let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);

@@ -88,7 +88,7 @@ fn bits(graph: &mut Graph, journal: &mut Journal, name: &str) -> Result<(), Diag
         return Ok(());
     }
     journal.ledger.push(Assumption {
-        kind: "assumed",
+        kind: "assumed".into(),
         subject: name.to_string(),
         reason: "--assume says that it holds 0 and 1 only: the rows they look up are summed as one product"
             .into(),

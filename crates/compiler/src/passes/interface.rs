@@ -38,7 +38,7 @@ fn squeeze(graph: &mut Graph, most: usize) -> Result<Vec<Assumption>, Diagnostic
     let mut ledger = Vec::new();
     let mut note = |what: &str, index: usize, from: &TensorType, to: &TensorType| {
         ledger.push(Assumption {
-            kind: SQUEEZED,
+            kind: SQUEEZED.into(),
             subject: format!("{what} {index}"),
             reason: format!(
                 "{from} as {to}: leading axes of size 1 are dropped for the profile's {most} axes"

@@ -103,7 +103,7 @@ fn give_channels_last(graph: &mut Graph, journal: &mut Journal, images: bool) ->
     let mut note = |what: &str, index: usize, ty: &TensorType| {
         let turned = forms::stored_type(ty, &last).filter(|_| images);
         ledger.extend(turned.map(|turned| Assumption {
-            kind: CHANNELS_LAST,
+            kind: CHANNELS_LAST.into(),
             subject: format!("{what} {index}"),
             reason: format!("{ty} as {turned}: the profile asks for images with their channels last"),
         }));

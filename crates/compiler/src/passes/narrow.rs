@@ -94,7 +94,7 @@ fn fits(range: Option<Range>) -> bool {
 
 fn note(subject: String, (low, high): Range) -> Assumption {
     let reason = format!("i64 as i32: its elements lie in {low} to {high}");
-    Assumption { kind: "narrowed", subject, reason }
+    Assumption { kind: "narrowed".into(), subject, reason }
 }
 
 /// The operator that makes i32 where this one makes i64 by itself.
@@ -205,7 +205,11 @@ fn widen(graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
             let old = graph.replace_input(index, ty.with_dtype(DType::F32));
             old_inputs.insert(old, graph.inputs()[index]);
             let reason = format!("{} as f32: allowed by --narrow-floats", ty.dtype);
-            journal.ledger.push(Assumption { kind: "narrowed", subject: format!("input {index}"), reason });
+            journal.ledger.push(Assumption {
+                kind: "narrowed".into(),
+                subject: format!("input {index}"),
+                reason,
+            });
         }
     }
     let graph_ref = &*graph;
@@ -237,7 +241,7 @@ fn widen(graph: &mut Graph, journal: &mut Journal) -> Result<(), Diagnostic> {
             if odd(graph_ref.ty(old).dtype) {
                 let reason = format!("{} as f32: allowed by --narrow-floats", graph_ref.ty(old).dtype);
                 journal.ledger.push(Assumption {
-                    kind: "narrowed",
+                    kind: "narrowed".into(),
                     subject: graph_ref.value(old).name.clone(),
                     reason,
                 });

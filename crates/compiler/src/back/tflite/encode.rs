@@ -269,7 +269,7 @@ impl<'g> Encoder<'g> {
             operators: self.origins,
             ledger: ledger
                 .iter()
-                .map(|a| Entry { what: a.kind.into(), value: a.subject.clone(), why: a.reason.clone() })
+                .map(|a| Entry { what: a.kind.to_string(), value: a.subject.clone(), why: a.reason.clone() })
                 .collect(),
         }
         .encode();

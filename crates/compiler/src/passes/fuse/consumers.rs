@@ -91,7 +91,8 @@ fn taken_in(at: Site<'_>, value: ValueId, channel: Option<usize>, shifts: bool) 
     !users.is_empty() && users.len() == graph.use_count(value) && users.iter().all(takes)
 }
 
-/// Is the value spread round zero in every sample, whatever the input: what a norm makes, moved and scaled?
+/// Is the value spread round zero in every sample, whatever the input: what a norm makes that neither
+/// scales nor shifts itself, moved and scaled?
 ///
 /// Of anything else a shift may cancel nearly all, as of degrees in kelvin, less their mean: `w·(x − c)` has digits then
 /// that `w·x − w·c` has lost.
@@ -99,7 +100,7 @@ fn is_spread(at: Site<'_>, index: usize) -> bool {
     let Some(below) = at.producer(index) else { return false };
     match &below.node().op {
         Op::Transpose(_) | Op::Reshape(_) => is_spread(below, 0),
-        Op::LayerNorm(_) => true,
+        Op::LayerNorm(_) => below.inputs().len() == 1,
         op if *op == plain(Arithmetic::Mul).into() && below.is_constant(0) => is_spread(below, 1),
         op if *op == plain(Arithmetic::Mul).into() && below.is_constant(1) => is_spread(below, 0),
         _ => WrittenOut::ending(below).is_some(),
