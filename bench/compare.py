@@ -59,7 +59,7 @@ def measured(name, program, folder, arguments):
     row = {"export": conversion.prepare(name, folder), "copy": conversion.copy(name, folder)}
     row["archive"] = (folder / f"{name}.pt2").stat().st_size
     files = {kind: folder / f"{name}.{kind}.tflite" for kind in ("ours", "peer", "light", "ours8", "peer8")}
-    recordings = [folder / f"{name}.{seed}.safetensors" for seed in (0, 1)]
+    recordings = sorted(folder.glob(f"{name}.*.safetensors"))
 
     ours = conversion.ours(program, ["convert"], name, folder, files["ours"], arguments.repeats)
     theirs = conversion.theirs(name, folder, files["peer"], arguments.repeats)

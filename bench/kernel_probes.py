@@ -186,6 +186,20 @@ def binary_rows():
     )
 
 
+def means(shape, steps):
+    """The mean along the axes of each step, of what the step before gave."""
+
+    def make(model, values):
+        [value], sizes = values, list(shape)
+        for axes in steps:
+            sizes = [size for axis, size in enumerate(sizes) if axis not in axes]
+            mean = out("MEAN", sizes, "ReducerOptions", extra=[array(axes, dtype=np.int32)], keepDims=False)
+            value = mean(model, [value])
+        return value
+
+    return make
+
+
 def reduce_rows():
     x = array(np.tile([1, 2, 3, 4, 5, 6, 7, 8, 9.5], (8, 1)))
     x[1, 0], x[2, 4], x[3, 8] = NAN, NAN, NAN
@@ -215,6 +229,16 @@ def reduce_rows():
         make = out(name, [2], "ReducerOptions", extra=[array([1], dtype=np.int32)], keepDims=False)
         yield Row(
             name, "100,003 values near 10", make, [long], lambda x, f=function: f(x, 1), pointwise=False
+        )
+    image = np.full((1, 180, 320, 4), 0.1, np.float32)
+    for probe, steps in [("at once", [[1, 2]]), ("along rows, then of these", [[2], [1]])]:
+        yield Row(
+            "MEAN",
+            f"180×320 equal pixels, {probe}",
+            means(image.shape, steps),
+            [image],
+            lambda x: x.mean((1, 2)),
+            pointwise=False,
         )
     yield Row(
         "CUMSUM",

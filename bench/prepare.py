@@ -19,13 +19,16 @@ from edgewright import archive, tensors  # noqa: E402
 
 import peer  # noqa: E402
 
+# Of the runs that are recorded.
+SEEDS = range(8)
+
 
 def main():
     name, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     module, inputs = MODELS[name].build(), MODELS[name].inputs(0)
     # Before the export, which may leave traces in the module.
     torch.save((module, inputs), folder / f"{name}.module")
-    for seed in (0, 1):
+    for seed in SEEDS:
         tensors.save(archive.record(module, MODELS[name].inputs(seed)), folder / f"{name}.{seed}.safetensors")
     peer.warm_up()
     started = time.process_time()

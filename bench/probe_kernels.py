@@ -153,6 +153,8 @@ kernels for other processors.*
   is NaN (DIV(1, SQRT(x)) is right there), SIN and COS of very large numbers are NaN.
 - **A zero divisor stops the run** with an error in FLOOR_DIV (of float32 too) and in integer DIV and FLOOR_MOD.
 - CAST saturates where PyTorch's result depends on the processor. SIGN(NaN) is NaN, where PyTorch gives 0.
+- **Sums along axes before the last** are kept in one number: SUM and MEAN of 57,600 equal pixels err by 7,600 ulp, by 48
+  where rows are added up first, and then their sums.
 - MIRROR_PAD (reflect), PADV2 (−∞), nearest resizes, grouped CONV_2D and bilinear resizes are PyTorch's, except that a
   bilinear resize multiplies ∞ by weight 0 in places where PyTorch does not.
 

@@ -157,3 +157,22 @@ def of_name(path, name):
     outcome = harness.run_program("inspect", path, "--op", name, "--json", "-")
     assert outcome.code == 0, outcome.stderr
     return json.loads(outcome.stdout)["operators"]
+
+
+class Head(torch.nn.Module):
+    """The features of an image, as a network's head pools them."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def test_pooled_features_are_rounded_once_a_row_and_once_a_column(tmp_path):
+    archive, target = tmp_path / "head.pt2", tmp_path / "head.tflite"
+    # Sums of equal numbers are rounded the same way each time.
+    x = torch.full((1, 8, 180, 320), 0.1)
+    torch.export.save(torch.export.export(Head(), (x,)), archive)
+    harness.convert(archive, target, "--io-layout", "nhwc")
+    exact = Head()(x.double())
+    for kernels in harness.KERNELS:
+        error = abs(harness.execute(target, [x.permute(0, 2, 3, 1)], kernels)[0] - exact).max() / 0.1
+        assert error <= (180 + 320 + 2) * 2**-24, error

@@ -9,8 +9,8 @@ use crate::front::torch::{Program, import};
 use crate::lint;
 use crate::ops::{Graph, Layout, Op};
 use crate::passes::{
-    Limits, assume, dedupe, fold, fuse, interface, layout, legalize, lower, narrow, permutations, rank,
-    regroup, simplify, sink,
+    Limits, accumulate, assume, dedupe, fold, fuse, interface, layout, legalize, lower, narrow, permutations,
+    rank, regroup, simplify, sink,
 };
 
 ir::codes! {
@@ -106,6 +106,7 @@ pub fn pipeline(options: &Options) -> Pipeline<Op> {
         .then(rank::within(&options.limits))
         .then(simplify::identities())
         .then(sink::reshapes())
+        .then(accumulate::rows())
         .then(fold::constants())
         .then(dedupe::equals())
         .then(permutations::within(&options.limits))

@@ -1,5 +1,6 @@
 //! What changes a graph: rules, and passes that decide over the whole graph.
 
+pub mod accumulate;
 pub mod assume;
 pub mod dedupe;
 pub mod fold;

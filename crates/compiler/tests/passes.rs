@@ -19,6 +19,7 @@ use ir::{Journal, Stage, Tensor, validate};
 
 fn pass(name: &str) -> Pass {
     match name {
+        "accumulate" => passes::accumulate::rows(),
         "layout::assign" => passes::layout::assign(Layout::Nchw),
         "layout::assign(nhwc)" => passes::layout::assign(Layout::Nhwc),
         "dedupe" => passes::dedupe::equals(),
