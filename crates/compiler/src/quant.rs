@@ -6,6 +6,7 @@
 
 mod apply;
 mod form;
+mod heads;
 mod plan;
 mod recipe;
 mod weighted;

@@ -89,6 +89,47 @@ fn each_operator_gets_the_form_that_its_kernels_run_well() {
     assert_eq!(depthwise.line.as_ref().unwrap().line, 7);
 }
 
+/// A network of two layers on `pixels` pixels and a head with `outputs` outputs on their mean.
+fn network(pixels: usize, outputs: usize) -> Graph {
+    parse(&format!(
+        "
+graph @main(%x: f32[{pixels},512]) -> f32[1,{outputs}] {{
+  %w1 = constant seed 1 : f32[1024,512]
+  %a = fully_connected(%x, %w1) {{activation=relu}} : f32[{pixels},1024] @0
+  %w2 = constant seed 2 : f32[512,1024]
+  %b = fully_connected(%a, %w2) {{activation=none}} : f32[{pixels},512] @0
+  %c = mean(%b) {{axes=[0], keep=true}} : f32[1,512] @0
+  %w3 = constant seed 3 : f32[{outputs},512]
+  %y = fully_connected(%c, %w3) {{activation=none}} : f32[1,{outputs}] @0
+  return %y
+}}
+@0 = net.py:7 in Net.forward, module net.block, aten.linear.default \"linear\"
+"
+    ))
+}
+
+#[test]
+fn what_makes_an_output_is_exact_where_that_costs_little() {
+    use DType::{I4, I8};
+    use Form::{Float, Hybrid, Stored};
+    let forms = |graph: &Graph, recipe: &str| -> Vec<Form> {
+        planned(graph, recipe).decisions.iter().map(form).collect()
+    };
+    // 2 outputs are a 1000th of the weights, 4 a 500th; both are far less than a 50th of the products.
+    let (small, quick) = (network(64, 2), network(64, 4));
+    for (recipe, own) in
+        [("dynamic-int8", Hybrid(I8)), ("weight-int8", Stored(I8)), ("weight-int4", Hybrid(I4))]
+    {
+        assert_eq!(forms(&small, recipe), [own, own, Float], "{recipe}");
+    }
+    assert_eq!(forms(&quick, "dynamic-int8"), [Hybrid(I8), Hybrid(I8), Stored(I8)]);
+    // On one pixel this many outputs are a fifth of the products.
+    assert_eq!(forms(&network(1, 512), "dynamic-int8"), [Hybrid(I8); 3]);
+    // What a recipe says itself is done as it says.
+    let channels = entry(".*", "*", MIN_MAX, INT8, DYNAMIC);
+    assert_eq!(forms(&small, &format!("[{channels}]")), [Hybrid(I8); 3]);
+}
+
 #[test]
 fn what_is_decided_can_be_done_and_computes_nearly_the_same() {
     let graph = parse(READERS);

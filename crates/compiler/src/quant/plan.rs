@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use ir::{DType, Diagnostic, Frame, NodeId, QuantParams, ValueId};
 
 use super::form::{Form, choose};
-use super::recipe::{Recipe, Wanted};
+use super::heads::{Share, heads};
+use super::recipe::{Compute, Recipe, Wanted};
 use super::weighted::{Kind, Reading, readings};
 use crate::dialect::tfl::Builtin;
 use crate::evaluate::Expressions;
@@ -111,6 +112,12 @@ fn threshold(dtype: DType) -> f64 {
     }
 }
 
+/// A head of at most this part of a network's weights stays in float: in int8 the file would be half a percent smaller.
+const SMALL_HEAD: f64 = 1.0 / 600.0;
+
+/// A head of at most this part of its products takes them in f32.
+const QUICK_HEAD: f64 = 1.0 / 50.0;
+
 /// The bytes that one scale with its zero point takes in a file.
 const SCALE: u64 = 4 + 8;
 
@@ -127,7 +134,8 @@ pub fn plan(graph: &Graph, recipe: &Recipe, outlook: &Outlook) -> Result<Plan, D
         }
     }
     let expressions = Expressions::new(graph);
-    let mut planner = Planner { graph, recipe, outlook, expressions, warnings: Vec::new() };
+    let heads = heads(graph, &weights);
+    let mut planner = Planner { graph, recipe, outlook, expressions, heads, warnings: Vec::new() };
     let mut decisions = Vec::new();
     for (weight, readings) in weights {
         decisions.extend(planner.decide(weight, &readings)?);
@@ -141,6 +149,7 @@ struct Planner<'g> {
     recipe: &'g Recipe,
     outlook: &'g Outlook,
     expressions: Expressions<'g>,
+    heads: IndexMap<ValueId, Share>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -192,13 +201,26 @@ impl Planner<'_> {
             let asked = self.recipe.wanted(reading.builtin, &scope, runs);
             wanted.push(asked.ok_or_else(|| format!("the recipe leaves {} in float", reading.builtin))?);
         }
-        let first = wanted[0];
-        if count < first.min_elements {
-            return Err(format!("{count} elements, fewer than {}", first.min_elements));
+        if count < wanted[0].min_elements {
+            return Err(format!("{count} elements, fewer than {}", wanted[0].min_elements));
         }
+        let head = self.heads.get(&weight).filter(|_| wanted[0].dtype.is_int() && !wanted[0].verbatim);
+        if head.is_some_and(|share| share.elements <= SMALL_HEAD) {
+            return Err("makes an output, which shows its rounding; in float it is small".into());
+        }
+        let exact = head.is_some_and(|share| share.products <= QUICK_HEAD);
+        if exact {
+            wanted.iter_mut().for_each(|wanted| wanted.compute = Compute::Floats);
+        }
+        let first = wanted[0];
         let choice = |(reading, wanted): (&Reading, &Wanted)| choose(reading.kind, wanted, sizes);
         let chosen: Vec<(Form, &str)> = readings.iter().zip(&wanted).map(choice).collect();
-        let (form, reason) = chosen[0];
+        let (form, reason) = match chosen[0] {
+            (Form::Stored(dtype), _) if exact => {
+                (Form::Stored(dtype), "makes an output, which shows what is rounded")
+            }
+            chosen => chosen,
+        };
         let axis = readings[0].axis;
         // One weight is stored once. What cannot read it as it is stored reads it behind a DEQUANTIZE.
         let fits = |(reading, (own, _)): (&Reading, &(Form, &str))| match own {
