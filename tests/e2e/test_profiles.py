@@ -51,6 +51,18 @@ def test_an_archive_is_checked_before_it_is_converted():
     assert {entry["kind"] for entry in verdict["solved"]["ledger"]} == {"squeezed", "channels last"}
 
 
+def test_windows_that_xnnpack_is_slow_with_are_taken_in_parts(tmp_path):
+    archive, path, plain = harness.exported("convnext_blocks"), tmp_path / "fast.tflite", tmp_path / "plain.tflite"
+    harness.convert(archive, plain)
+    [limit] = {found["limit"] for one in checked(plain, "xnnpack-fast")["operators"] for found in one["broken"]}
+    assert limit == "DEPTHWISE_CONV_2D takes windows of at most 25 taps"
+    outcome = harness.convert(archive, path, "--profile", "xnnpack-fast", "--verify")
+    assert "PASS" in outcome.stdout
+    assert checked(path, "xnnpack-fast")["holds"]
+    before, after = harness.facts(plain).operators, harness.facts(path).operators
+    assert after["DEPTHWISE_CONV_2D"] == 3 * before["DEPTHWISE_CONV_2D"] and after["PAD"] == before["PAD"] == 0
+
+
 def test_reflection_without_its_builtin_copies_the_same_elements(tmp_path):
     archive = harness.exported("upsample_block")
     plain, sliced = tmp_path / "plain.tflite", tmp_path / "sliced.tflite"

@@ -133,7 +133,7 @@ fn the_twice_mapped_range_is_a_warning_of_check_and_convert() {
 fn profiles_are_listed_and_printed() {
     let run = edgewright(["profiles"]);
     assert_eq!(run.code, Some(0));
-    for name in ["litert-cpu", "xnnpack-only", "bstm", "template"] {
+    for name in ["litert-cpu", "xnnpack-only", "xnnpack-fast", "bstm", "template"] {
         assert!(run.stdout.lines().any(|line| line.starts_with(name)), "{run:?}");
         let text = fs::read_to_string(repository("profiles").join(name).with_extension("toml")).unwrap();
         assert_eq!(edgewright(["profiles", name]).stdout, text);

@@ -38,6 +38,7 @@ fn pass(name: &str) -> Pass {
         "narrow::integers(bstm)" => passes::narrow::integers(&profile("bstm")),
         "permutations(bstm)" => passes::permutations::within(&profile("bstm")),
         "rank(bstm)" => passes::rank::within(&profile("bstm")),
+        "lower(xnnpack-fast)" => passes::lower::within(&profile("xnnpack-fast")),
         "lower(bstm)" => passes::lower::within(&profile("bstm")),
         other if bits(other).is_some() => {
             let said = bits(other).map(|name| (name.to_string(), Holds::Bits));

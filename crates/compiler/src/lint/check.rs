@@ -102,15 +102,18 @@ pub fn of_model(
 fn ports(graph: &Subgraph, model: &Model, numbers: &dyn Fn(&TensorEntry) -> Option<Vec<i64>>) -> Vec<Port> {
     let port = |tensor: &TensorEntry| {
         let constant = model.buffers[tensor.buffer].bytes > 0 && !tensor.variable;
-        let sizes = tensor.shape.as_ref().map(|shape| {
-            let sizes = if tensor.signature.is_empty() { shape } else { &tensor.signature };
+        let sizes =
+            tensor.shape.as_ref().map(|s| if tensor.signature.is_empty() { s } else { &tensor.signature });
+        let known = |sizes: &Vec<i32>| sizes.iter().map(|&n| usize::try_from(n).ok()).collect();
+        let shown = sizes.map(|sizes| {
             let shown = |n: &i32| if *n < 0 { "?".to_string() } else { n.to_string() };
             sizes.iter().map(shown).collect::<Vec<_>>().join(",")
         });
         Port {
             dtype: dtype(tensor.element),
             rank: tensor.shape.as_ref().map(Vec::len),
-            shown: format!("{}[{}]", tensor.element, sizes.as_deref().unwrap_or("*")),
+            sizes: sizes.and_then(known),
+            shown: format!("{}[{}]", tensor.element, shown.as_deref().unwrap_or("*")),
             constant: Some(constant),
             numbers: if constant { numbers(tensor) } else { None },
         }

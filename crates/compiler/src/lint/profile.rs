@@ -31,6 +31,7 @@ ir::codes! {
 const EMBEDDED: &[(&str, &str)] = &[
     ("litert-cpu", include_str!("../../../../profiles/litert-cpu.toml")),
     ("xnnpack-only", include_str!("../../../../profiles/xnnpack-only.toml")),
+    ("xnnpack-fast", include_str!("../../../../profiles/xnnpack-fast.toml")),
     ("bstm", include_str!("../../../../profiles/bstm.toml")),
     ("template", include_str!("../../../../profiles/template.toml")),
 ];
@@ -82,6 +83,8 @@ pub struct Condition {
     pub min_operands: Option<usize>,
     /// The most operands.
     pub max_operands: Option<usize>,
+    /// The most taps of a weight or window, height times width.
+    pub max_window: Option<usize>,
     /// Options with the only value that they may have, as a report shows it.
     pub options: Vec<(String, String)>,
     /// What is asked of single operands.

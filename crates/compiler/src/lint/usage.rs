@@ -27,6 +27,8 @@ pub struct Port {
     pub dtype: Option<DType>,
     /// The number of axes; `None` where it is not known.
     pub rank: Option<usize>,
+    /// The sizes; `None` where one of them is not known.
+    pub sizes: Option<Vec<usize>>,
     /// As a report shows it: `FLOAT32[1,3,8,8]`.
     pub shown: String,
     /// Does it lie in the file? `None` where that is not known yet.
@@ -46,6 +48,7 @@ impl Port {
         Port {
             dtype: Some(ty.dtype),
             rank: Some(ty.rank()),
+            sizes: ty.sizes().ok(),
             shown: format!("{named}[{}]", sizes.join(",")),
             constant,
             numbers: None,
@@ -134,6 +137,25 @@ impl<'a> Usage<'a> {
         let rank = numbers.len() as i64;
         let counted = numbers.iter().map(|&n| usize::try_from(if n < 0 { n + rank } else { n }).ok());
         Order::new(counted.collect::<Option<Vec<_>>>()?).ok()
+    }
+
+    /// Height and width of the weight of a convolution, or of the window of a pool, in taps.
+    pub fn window(&self) -> Option<[usize; 2]> {
+        use Builtin as B;
+        match self.builtin {
+            B::CONV_2D | B::DEPTHWISE_CONV_2D => match self.operands.get(1)?.as_ref()?.sizes.as_deref()? {
+                &[_, height, width, _] => Some([height, width]),
+                _ => None,
+            },
+            B::AVERAGE_POOL_2D | B::MAX_POOL_2D | B::L2_POOL_2D => {
+                let taps = |name: &str| {
+                    let mut shown = self.options.shown();
+                    shown.find(|(option, _)| *option == name).and_then(|(_, value)| value.parse().ok())
+                };
+                Some([taps("filter_height")?, taps("filter_width")?])
+            }
+            _ => None,
+        }
     }
 
     fn tensors(&self) -> impl Iterator<Item = (&'static str, &Port)> {
@@ -253,8 +275,14 @@ impl Condition {
             return limit(format!("takes at most {} operands", self.max_operands.unwrap_or(0)))
                 .map(|b| b.because(format!("reads {given}")));
         }
+        if let (Some(most), Some([height, width])) = (self.max_window, usage.window())
+            && height.saturating_mul(width) > most
+        {
+            return limit(format!("takes windows of at most {most} taps"))
+                .map(|b| b.because(format!("has {height}×{width}")));
+        }
         for (name, wanted) in &self.options {
-            let shown = usage.options.shown().find(|(option, _)| option == name).map(|(_, value)| value);
+            let shown = usage.options.shown().find(|(option, _)| *option == name).map(|(_, value)| value);
             if let Some(shown) = shown.filter(|shown| shown != wanted) {
                 return limit(format!("must have {name}={wanted}"))
                     .map(|b| b.because(format!("has {name}={shown}")));

@@ -134,8 +134,17 @@ impl Reader<'_> {
 
     fn condition(&mut self, span: &Range<usize>, table: &DeTable<'_>) -> Condition {
         let mut condition = Condition::default();
-        let keys =
-            ["names", "dtypes", "pairs", "max-rank", "min-operands", "max-operands", "options", "operand"];
+        let keys = [
+            "names",
+            "dtypes",
+            "pairs",
+            "max-rank",
+            "min-operands",
+            "max-operands",
+            "max-window",
+            "options",
+            "operand",
+        ];
         let mut options = None;
         self.table("[[operator]]", table, &keys, |reader, key, value| match key {
             "names" => condition.builtins = reader.list(value, Self::builtin),
@@ -144,6 +153,7 @@ impl Reader<'_> {
             "max-rank" => condition.max_rank = reader.rank(value),
             "min-operands" => condition.min_operands = reader.count(value),
             "max-operands" => condition.max_operands = reader.count(value),
+            "max-window" => condition.max_window = reader.count(value),
             "options" => options = reader.section(value),
             _ => {
                 for (span, table) in reader.tables(value) {

@@ -3,13 +3,15 @@
 use ir::rules;
 
 use crate::ops::{
-    Concat, Conv2d, ConvTranspose2d, DepthwiseConv2d, Layout, Pad, Padding, Patch, Rule, Site, Slice,
+    Activation, Arithmetic, Concat, Conv2d, ConvTranspose2d, DepthwiseConv2d, Layout, Pad, Padding, Patch,
+    Rule, Site, Slice,
 };
 
 pub(super) const RULES: &[Rule] = rules![
     groups_of_one_channel,
     pad_before_conv2d,
     pad_before_depthwise,
+    taps_in_parts,
     slice_after_conv_transpose,
     groups_of_conv_transpose,
 ];
@@ -38,6 +40,53 @@ fn pad_before_conv2d(at: Site<'_>) -> Option<Patch<'_>> {
 fn pad_before_depthwise(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &DepthwiseConv2d = at.op()?;
     padded(at, op.padding, op.layout, DepthwiseConv2d { padding: [Padding::default(); 2], ..op.clone() })
+}
+
+/// The taps `0 … n − 1` as parts of equal steps, each in the middle of the window: `first`, `step` and `count` of each.
+///
+/// The outermost part has its middle tap too where steps can be equal, the others are pairs: of 7 taps 0, 3, 6; 1, 5; 2, 4.
+fn parts(taps: usize) -> Vec<(usize, usize, usize)> {
+    let mut parts = Vec::new();
+    let middle = (taps % 2 == 1).then_some(taps / 2);
+    let threes = middle.is_some() && taps > 3;
+    for first in 0..taps / 2 {
+        let apart = taps - 1 - 2 * first;
+        parts.push(if threes && first == 0 { (0, apart / 2, 3) } else { (first, apart, 2) });
+    }
+    parts.extend(middle.filter(|_| !threes).map(|middle| (middle, 1, 1)));
+    parts
+}
+
+/// `depthwise_conv2d(x, w, b)  =>  depthwise_conv2d(x, w₁, b) + depthwise_conv2d(x, w₂) + …`, where each `wᵢ` holds rows or
+/// columns of `w` that lie equally far apart, which is their dilation
+fn taps_in_parts(at: Site<'_>) -> Option<Patch<'_>> {
+    let op: &DepthwiseConv2d = at.op()?;
+    let (sizes, h) = (at.input_ty(1)?.sizes().ok()?, op.layout.height());
+    let axis = usize::from(sizes[h + 1] >= sizes[h]);
+    let (taps, dilation, around) = (sizes[h + axis], op.dilation[axis], op.padding[axis]);
+    let parts = parts(taps);
+    if parts.len() < 2 || op.activation != Activation::None {
+        return None;
+    }
+    let mut patch = at.patch();
+    let mut sum = None;
+    for (first, step, count) in parts {
+        let less = first * dilation;
+        let mut part = op.clone();
+        part.dilation[axis] = step * dilation;
+        part.padding[axis] =
+            Padding { before: around.before.checked_sub(less)?, after: around.after.checked_sub(less)? };
+        let mut rows = Slice::along(&sizes, h + axis, first, count);
+        rows.step[h + axis] = step;
+        let mut inputs = vec![at.input(0)?, patch.add(rows, [at.input(1)?])];
+        inputs.extend(at.input(2).filter(|_| sum.is_none()));
+        let own = patch.add(part, inputs);
+        sum = Some(match sum {
+            None => own,
+            Some(before) => patch.add(Arithmetic::Add, [before, own]),
+        });
+    }
+    Some(patch.replace(at.output(), sum?))
 }
 
 /// The operator that pads nothing, on an image with zeros around it.
