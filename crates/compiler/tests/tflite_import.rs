@@ -147,6 +147,48 @@ fn a_graph_that_is_written_and_read_back_computes_the_same() {
     assert_eq!(ir::print(&again), ir::print(&back));
 }
 
+/// Rows of one weight, read before it is read whole; a tensor that is called as the second of them would be; an output
+/// that is given three times; and a value that is called as what its spelling brings.
+const REPEATED: &str = "
+graph @main(%x: f32[2,3], %sum/0: f32[2,2]) -> f32[2,1], f32[2,2], f32[2,2], f32[2,2], f32[2,4], f32[2,1] {
+  %w = constant seed 1 : f32[4,3]
+  %w_1 = constant seed 2 : f32[2,3]
+  %s = sum(%x) {axes=[1], keep=true} : f32[2,1] @0
+  %top = slice(%w) {start=[0,0], sizes=[2,3], step=[1,1]} : f32[2,3] @0
+  %a = fully_connected(%x, %top) {activation=none} : f32[2,2] @0
+  %end = slice(%w) {start=[2,0], sizes=[2,3], step=[1,1]} : f32[2,3] @0
+  %b = fully_connected(%x, %end) {activation=none} : f32[2,2] @0
+  %c = fully_connected(%x, %w) {activation=none} : f32[2,4] @0
+  %d = fully_connected(%x, %w_1) {activation=none} : f32[2,2] @0
+  %ab = add(%a, %b) {activation=none} : f32[2,2] @0
+  %cd = add(%d, %sum/0) {activation=none} : f32[2,2] @0
+  %y = add(%ab, %cd) {activation=none} : f32[2,2] @0
+  return %s, %y, %y, %y, %c, %s
+}
+@0 = net.py:7 in Net.forward, aten.linear.default \"linear\"
+";
+
+#[test]
+fn names_that_repeat_are_told_apart() {
+    let graph = parse(REPEATED);
+    ir::validate(&graph, ir::Stage::Legal).unwrap();
+    let (_, file) = write_and_read(&graph).unwrap();
+    let main = &file.model.subgraphs[0];
+    let name = |tensor: usize| main.tensors[tensor].name.as_str();
+    let interface = |tensors: &[usize]| tensors.iter().map(|&t| name(t).to_owned()).collect::<Vec<_>>();
+    assert_eq!(interface(&main.inputs), ["x", "sum/0"]);
+    assert_eq!(interface(&main.outputs), ["s", "y", "y/copy", "y/copy_1", "c", "s/copy"]);
+    // What has a name of its own keeps it, also where something else was written under it before.
+    let weights = main.operators.iter().filter(|o| o.operator == Builtin::FULLY_CONNECTED);
+    let weights: Vec<&str> = weights.map(|o| name(o.inputs[1].unwrap())).collect();
+    assert_eq!(weights, ["w_2", "w_3", "w", "w_1"]);
+    let sum = main.operators.iter().find(|o| o.operator == Builtin::SUM).unwrap();
+    assert_eq!(name(sum.inputs[1].unwrap()), "sum/0_1");
+
+    let signature = &file.model.signatures[0];
+    assert_eq!(signature.inputs, [("args_0".into(), main.inputs[0]), ("args_1".into(), main.inputs[1])]);
+}
+
 /// A file of one builtin on f32[2,3].
 fn one(builtin: Builtin, options: Options, inputs: usize) -> File {
     let ty = TensorType::new(DType::F32, &[2, 3]);

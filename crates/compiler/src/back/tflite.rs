@@ -3,6 +3,7 @@
 mod buffers;
 mod encode;
 mod metadata;
+mod names;
 mod version;
 mod write;
 

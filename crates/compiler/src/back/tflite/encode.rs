@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use ir::{Diagnostic, ILLEGAL_OPERATOR, Node, Operator, Tensor, ValueId};
 
 use super::metadata::{add_least_runtime, add_metadata};
+use super::names::set_apart;
 use super::version::stamp;
 use super::write::{WriteError, write_file};
 use crate::dialect::tfl::{
@@ -241,6 +242,16 @@ impl<'g> Encoder<'g> {
         vec![Spot { target: "output".into(), node, ..Spot::default() }]
     }
 
+    /// Gives each tensor a name of its own. Weights that are computed from one constant are all called by it, and what a
+    /// spelling brings may be called as a value is; the interface, and values that are called by their own, stay so.
+    fn set_names_apart(&mut self) {
+        let Subgraph { inputs, outputs, tensors, .. } = &mut self.main;
+        let ends = inputs.iter().chain(&*outputs).copied();
+        let own = self.tensors.iter().filter(|&(&v, &t)| tensors[t].name == self.graph.value(v).name);
+        let before: Vec<usize> = ends.chain(own.map(|(_, &tensor)| tensor)).collect();
+        set_apart(tensors, before);
+    }
+
     fn finish(
         mut self,
         interface: &Interface,
@@ -250,6 +261,7 @@ impl<'g> Encoder<'g> {
         if !self.found.is_empty() {
             return Err(self.found);
         }
+        self.set_names_apart();
         let named = |names: &[String], tensors: &[usize]| {
             names.iter().cloned().zip(tensors.iter().copied()).collect()
         };
