@@ -43,6 +43,41 @@ def program_text(path):
         return archive.read(f"{path.stem}/models/model.json").decode()
 
 
+class InFloat32(torch.nn.Module):
+    """Insists on float32."""
+
+    def forward(self, x):
+        return x @ torch.ones(4, 2)
+
+
+def test_how_far_pytorch_rounds_is_recorded(tmp_path):
+    torch.manual_seed(0)
+    model, x = Model().eval(), torch.randn(2, 4)
+    edgewright.export(model, (x,), tmp_path / "m.pt2")
+    recorded = tensors.load(tmp_path / "m.safetensors")
+    assert list(recorded) == ["input.0", "output.0", "output.1", "reference64.0", "reference64.1"]
+    exact = torch.nn.functional.linear(x.double(), model.linear.weight.double(), model.linear.bias.double()) * 0.5
+    assert torch.equal(recorded["reference64.0"], exact)
+    assert model.linear.weight.dtype == torch.float32
+    edgewright.export(model, (x,), tmp_path / "m.pt2", rounding=False)
+    assert list(tensors.load(tmp_path / "m.safetensors")) == ["input.0", "output.0", "output.1"]
+
+
+def test_a_model_that_does_not_run_in_float64_is_recorded_without(tmp_path):
+    x = torch.randn(2, 4)
+    with pytest.warns(UserWarning, match="rounding is not recorded: RuntimeError"):
+        edgewright.export(InFloat32().eval(), (x,), tmp_path / "m.pt2")
+    assert list(tensors.load(tmp_path / "m.safetensors")) == ["input.0", "output.0"]
+    with pytest.raises(RuntimeError):
+        edgewright.export(InFloat32().eval(), (x,), tmp_path / "m.pt2", rounding=True)
+
+
+def test_a_large_model_is_not_copied_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr(edgewright.archive, "LARGE", 8)
+    edgewright.export(Model().eval(), (torch.randn(2, 4),), tmp_path / "m.pt2")
+    assert "reference64.0" not in tensors.load(tmp_path / "m.safetensors")
+
+
 def test_inputs_and_outputs_are_recorded_in_order(tmp_path):
     torch.manual_seed(0)
     model, x = Model().eval(), torch.randn(2, 4)
@@ -50,7 +85,7 @@ def test_inputs_and_outputs_are_recorded_in_order(tmp_path):
     # Keywords given in another order than the signature's are recorded in the signature's.
     edgewright.export(model, (x,), tmp_path / "m.pt2", {"shift": shift, "scale": scale})
     recorded = tensors.load(tmp_path / "m.safetensors")
-    assert list(recorded) == ["input.0", "input.1", "input.2", "output.0", "output.1"]
+    assert list(recorded)[:5] == ["input.0", "input.1", "input.2", "output.0", "output.1"]
     assert torch.equal(recorded["input.1"], scale) and torch.equal(recorded["input.2"], shift)
     expected = model(x, scale=scale, shift=shift)
     assert torch.equal(recorded["output.0"], expected["y"]) and torch.equal(recorded["output.1"], expected["sum"])

@@ -28,6 +28,17 @@ def test_export_writes_what_is_committed(tmp_path):
     assert all(torch.allclose(old[name], new[name], rtol=1e-4, atol=1e-5) for name in old)
 
 
+def test_what_the_readme_exports_passes(tmp_path):
+    # A deep network that rounds far itself: it passes for what is recorded of that.
+    script = harness.ROOT / "examples" / "uvq" / "export.py"
+    archive = tmp_path / "uvq_distortion_1patch.pt2"
+    environment = {**os.environ, "PYTHONPATH": str(harness.ROOT / "python")}
+    command = [sys.executable, str(script), "--model", "distortion_1patch", "-o", str(archive)]
+    subprocess.run(command, check=True, env=environment)
+    outcome = harness.convert(archive, tmp_path / "uvq.tflite", "--verify")
+    assert "PASS" in outcome.stdout.splitlines()[-1]
+
+
 def test_source_lines_are_relative():
     text = program(EXAMPLE / "watermark.pt2")
     assert 'File \\"examples/watermark/model.py\\", line' in text
