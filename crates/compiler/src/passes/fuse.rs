@@ -4,6 +4,7 @@
 mod consumers;
 mod factors;
 mod norm;
+mod readers;
 mod scale;
 
 use ir::{Constant, DType, Tensor, ValueId, rules};
@@ -106,13 +107,6 @@ impl<'g> Weighted<'g> {
             patch.constant("bias", Constant::from(zeros))
         })
     }
-
-    /// One number per channel as `[channels, 1, …]`, `rank` axes in all; a single number stays one.
-    fn column(&self, patch: &mut Patch<'_>, value: ValueId, rank: usize) -> ValueId {
-        let mut sizes = vec![1; rank];
-        sizes[0] = patch.ty(value).count().unwrap_or(1);
-        reshaped(patch, value, sizes)
-    }
 }
 
 /// The value in these sizes: itself where it has them.
@@ -121,6 +115,15 @@ fn reshaped(patch: &mut Patch<'_>, value: ValueId, sizes: Vec<usize>) -> ValueId
         return value;
     }
     patch.add(Reshape { sizes }, [value])
+}
+
+/// One number per channel along one of `rank` axes; a single number, which needs none, stays one.
+fn along(patch: &mut Patch<'_>, numbers: ValueId, axis: Option<usize>, rank: usize) -> ValueId {
+    let mut sizes = vec![1; rank];
+    if let Some(axis) = axis {
+        sizes[axis] = patch.ty(numbers).count().unwrap_or(1);
+    }
+    reshaped(patch, numbers, sizes)
 }
 
 /// A function of two operands with nothing fused behind it.
@@ -146,11 +149,11 @@ fn scale_weight(at: Site<'_>) -> Option<Patch<'_>> {
     let mut patch = at.patch();
     patch.consume(&below.site);
     let rank = patch.ty(below.weight()).rank();
-    let column = below.column(&mut patch, scale, rank);
+    let column = along(&mut patch, scale, Some(0), rank);
     let mut inputs =
         vec![below.site.inputs()[0], patch.add(plain(Arithmetic::Mul), [below.weight(), column])];
     if let Some(bias) = below.site.input(2) {
-        let row = below.column(&mut patch, scale, 1);
+        let row = along(&mut patch, scale, Some(0), 1);
         inputs.push(patch.add(plain(Arithmetic::Mul), [bias, row]));
     }
     let scaled = patch.add(below.site.node().op.clone(), inputs);
@@ -173,7 +176,7 @@ fn shifted(at: Site<'_>, function: Arithmetic) -> Option<Patch<'_>> {
     let mut patch = at.patch();
     patch.consume(&below.site);
     let bias = below.bias(&mut patch);
-    let row = below.column(&mut patch, shift, 1);
+    let row = along(&mut patch, shift, Some(0), 1);
     let sum = patch.add(plain(function), [bias, row]);
     let inputs = [below.site.inputs()[0], below.weight(), sum];
     let shifted = patch.add(below.site.node().op.clone(), inputs);

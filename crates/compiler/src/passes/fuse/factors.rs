@@ -2,8 +2,8 @@
 
 use ir::ValueId;
 
-use super::consumers::is_tied;
 use super::plain;
+use super::readers::is_tied;
 use crate::ops::{Activation, Arithmetic, BatchMatmul, FullyConnected, Op, Patch, Site};
 
 /// The fully connected layer that a value comes from through transposes and reshapes, none of which anything else
