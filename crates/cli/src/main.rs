@@ -2,6 +2,7 @@
 
 mod check;
 mod convert;
+mod destination;
 mod document;
 mod explain;
 mod inspect;

@@ -87,18 +87,22 @@ impl Given {
 
 /// The recordings that are named, or those that lie beside a file; none where there are none.
 pub(crate) fn recorded(beside: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diagnostic>> {
-    let mut paths = named.to_vec();
-    if paths.is_empty() {
-        let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
-        let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
-        paths = all.take_while(|path| path.exists()).collect();
-    }
     let read = |path: &PathBuf| {
         let tensors = weights::read_safetensors(path)?;
         let recording = Recording::read(&tensors).map_err(|d| d.note(path.display().to_string()))?;
         Ok(Given::recorded(path, recording))
     };
-    paths.iter().map(read).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])
+    recordings(beside, named).iter().map(read).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])
+}
+
+/// The files of the recordings that are named, or of those that lie beside a file.
+pub(crate) fn recordings(beside: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
+    if !named.is_empty() {
+        return named.to_vec();
+    }
+    let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
+    let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
+    all.take_while(|path| path.exists()).collect()
 }
 
 /// Made-up inputs of these types.
