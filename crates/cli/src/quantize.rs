@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::convert::{Debug, Reading, Source, Target, compiled, write_json};
 use crate::destination::Destinations;
+use crate::numbers::bytes;
 use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::{Progress, peak};
 use crate::table::{Side, Table};
@@ -77,7 +78,7 @@ impl Quantize {
             if !quiet {
                 report(&compiled.journal.warnings);
             }
-            return self.show(&plan);
+            return self.show(&plan, &compiled.journal.ledger);
         }
         apply(&mut compiled.graph, &plan)?;
         let written = write(&compiled, &output, &mut progress, quiet)?;
@@ -88,7 +89,7 @@ impl Quantize {
             write_json(path, &result)?;
         }
         if self.json.as_deref() != Some(Path::new("-")) {
-            print(&format!("{}{}\n", written.line(), summary(&plan)))?;
+            print(&format!("{}{}\n", written.line(), summary(&plan, &compiled.journal.ledger)))?;
         }
         Ok(())
     }
@@ -142,7 +143,7 @@ impl Quantize {
         compiled.ok_or_else(|| vec![Diagnostic::bug("a compilation stopped that was not told to")])
     }
 
-    fn show(&self, plan: &Plan) -> Outcome {
+    fn show(&self, plan: &Plan, ledger: &[Assumption]) -> Outcome {
         if let Some(path) = &self.json {
             let mut result = plan_json(plan);
             result["schema_version"] = json!(1);
@@ -151,9 +152,12 @@ impl Quantize {
         if self.json.as_deref() == Some(Path::new("-")) {
             return Ok(());
         }
-        print(&format!("{}\n{}\n", table(plan), summary(plan).trim_start()))
+        print(&format!("{}\n{}\n", table(plan), summary(plan, ledger).trim_start()))
     }
 }
+
+/// How the ledger calls what became of weights.
+const QUANTIZED: &str = "quantized";
 
 /// What the weights of a compiled model become; its ledger and its warnings say so.
 pub(crate) fn planned(
@@ -170,7 +174,7 @@ pub(crate) fn planned(
     let forms = forms(&plan);
     if !forms.is_empty() {
         compiled.journal.ledger.push(Assumption {
-            kind: "quantized".into(),
+            kind: QUANTIZED.into(),
             subject: "weights".into(),
             reason: format!("the recipe {} asks for it: {}", plan.recipe, forms.join(", ")),
         });
@@ -191,14 +195,19 @@ fn totals(plan: &Plan) -> (u64, u64) {
     plan.decisions.iter().fold((0, 0), |(before, after), d| (before + d.before, after + d.after))
 }
 
-fn summary(plan: &Plan) -> String {
+/// What this run does to weights; `ledger` tells what was done to them before.
+fn summary(plan: &Plan, ledger: &[Assumption]) -> String {
     let (before, after) = totals(plan);
-    let (before, after) = (before as f64 / 1e6, after as f64 / 1e6);
-    let forms = match forms(plan) {
-        forms if forms.is_empty() => "no weight changes".into(),
-        forms => forms.join(", "),
+    let forms = forms(plan);
+    if !forms.is_empty() {
+        let (forms, before, after) = (forms.join(", "), bytes(before), bytes(after));
+        return format!("  {}: {forms}; weights {before}, now {after}", plan.recipe);
+    }
+    let earlier = match ledger.iter().any(|entry| entry.kind == QUANTIZED) {
+        true => "; they were quantized before, as the ledger says",
+        false => "",
     };
-    format!("  {}: {forms}; weights {before:.1} MB, now {after:.1} MB", plan.recipe)
+    format!("  {}: this run changes no weight{earlier}", plan.recipe)
 }
 
 fn table(plan: &Plan) -> String {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::convert::write_json;
 use crate::destination::Destinations;
+use crate::numbers::{bytes, plural};
 use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::Progress;
 use crate::table::{Side, Table};
@@ -188,7 +189,7 @@ impl List {
             let shape = format!("{:?}", tensor.sizes());
             table.row(vec![shown(name), tensor.dtype().to_string(), shape, tensor.bytes().to_string()]);
         }
-        print(&format!("{}{} tensors, {total} bytes\n", table.text(), tensors.len()))
+        print(&format!("{}{}, {total} bytes\n", table.text(), plural(tensors.len(), "tensor")))
     }
 }
 
@@ -250,7 +251,7 @@ impl Diff {
         if found.is_empty() {
             return Ok(());
         }
-        Err(vec![Diagnostic::new(WEIGHTS_DIFFER, format!("{} tensors differ", found.count()))])
+        Err(vec![Diagnostic::new(WEIGHTS_DIFFER, differ(found.count() as u64, "tensor"))])
     }
 
     fn text(&self, found: &Differences) -> String {
@@ -267,7 +268,7 @@ impl Diff {
         }
         for (name, difference) in &found.values {
             let largest = difference.largest.map(|d| format!(", by {d:.6e} at most")).unwrap_or_default();
-            say(name, format!("{} elements differ{largest}", difference.count));
+            say(name, format!("{}{largest}", differ(difference.count as u64, "element")));
         }
         match (found.is_empty(), self.values) {
             (true, true) => "the same names, dtypes, shapes and elements\n".into(),
@@ -377,7 +378,12 @@ fn taken(
 
 /// What is told of a file that was written.
 fn written(path: &Path, length: u64, tensors: usize) -> String {
-    format!("{}  {:.1} MB  {tensors} tensors\n", path.display(), length as f64 / 1e6)
+    format!("{}  {}  {}\n", path.display(), bytes(length), plural(tensors, "tensor"))
+}
+
+/// `1 tensor differs`, `2 tensors differ`.
+fn differ(n: u64, word: &str) -> String {
+    format!("{} {}", plural(n as usize, word), if n == 1 { "differs" } else { "differ" })
 }
 
 fn none_begins(file: &Path, prefix: &str, all: &IndexMap<String, Constant>) -> Diagnostic {

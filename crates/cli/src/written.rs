@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use ir::Diagnostic;
 use serde_json::{Value, json};
 
+use crate::numbers::{bytes, plural};
 use crate::outcome::{report, say};
 use crate::progress::Progress;
 
@@ -30,7 +31,7 @@ pub(crate) fn write(
     let encoded = encode(graph, interface, source, &journal.ledger)?;
     let total: u64 = encoded.model.buffers.iter().map(|b| b.bytes).sum();
     progress.stage("writing");
-    let bytes = encoded
+    let length = encoded
         .write(output, INLINE_LIMIT, &mut |done| {
             progress.tick(|| format!("writing {:.0} of {:.0} MB", done as f64 / 1e6, total as f64 / 1e6));
         })
@@ -47,7 +48,7 @@ pub(crate) fn write(
         *histogram.entry(operator.name()).or_default() += 1;
     }
     histogram.sort_by(|a, n, b, m| m.cmp(n).then(a.cmp(b)));
-    Ok(Written { output: output.to_owned(), bytes, histogram })
+    Ok(Written { output: output.to_owned(), bytes: length, histogram })
 }
 
 impl Written {
@@ -60,10 +61,10 @@ impl Written {
         let most: Vec<String> =
             self.histogram.iter().take(6).map(|(name, n)| format!("{n} {name}")).collect();
         format!(
-            "{}  {:.1} MB  {} operators ({}{})\n",
+            "{}  {}  {} ({}{})\n",
             self.output.display(),
-            self.bytes as f64 / 1e6,
-            self.operators(),
+            bytes(self.bytes),
+            plural(self.operators(), "operator"),
             most.join(", "),
             if self.histogram.len() > 6 { ", …" } else { "" }
         )

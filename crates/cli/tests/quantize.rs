@@ -30,3 +30,19 @@ fn the_ledger_of_a_file_is_kept_as_it_is() {
     assert_eq!(after[..before.len()], before);
     assert_eq!(after.len(), before.len() + 1);
 }
+
+#[test]
+fn a_file_that_is_quantized_already_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (once, twice) = (folder.path().join("once.tflite"), folder.path().join("twice.tflite"));
+    let run = |model: &Path, output: &Path| {
+        let words = ["quantize", "--recipe", "weight-int8", "-o"];
+        ended(command::command().args(words).args([output, model]))
+    };
+    let first = run(&repository("examples/watermark/watermark.pt2"), &once);
+    assert!(first.stdout.contains("  weight-int8: ") && first.stdout.contains(" kB, now "), "{first:?}");
+    let again = run(&once, &twice);
+    let said = "  weight-int8: this run changes no weight; they were quantized before, as the ledger says\n";
+    assert!(again.code == Some(0) && again.stdout.ends_with(said), "{again:?}");
+    assert!(again.stderr.contains("ledger: weights quantized"), "{again:?}");
+}

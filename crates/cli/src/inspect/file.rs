@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::Inspect;
 use super::occurrence::{chosen, render};
-use super::text::{bytes, count, plural, table, tally};
+use super::text::table;
 use crate::convert::write_json;
+use crate::numbers::{bytes, count, plural, tally};
 use crate::outcome::{Outcome, print};
 
 pub(super) fn run(command: &Inspect, length: u64) -> Outcome {

@@ -6,8 +6,9 @@ use compiler::dialect::tfl::Spot;
 use compiler::report::{Made, Occurrence, Read, Source};
 use ir::Diagnostic;
 
-use super::text::{count, plural, table};
+use super::text::table;
 use super::usage;
+use crate::numbers::{count, plural};
 
 /// The occurrences of the operators that are asked for; all where none is. Errs for a name that is neither in the
 /// model nor known, saying what the model has.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::Inspect;
 use super::occurrence::{chosen, render};
-use super::text::{bytes, count, plural, table, tally};
+use super::text::table;
 use crate::convert::write_json;
+use crate::numbers::{bytes, count, plural, tally};
 use crate::outcome::{Outcome, print, report as tell};
 
 /// A program with what its archive says of symbolic sizes.

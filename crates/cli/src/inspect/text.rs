@@ -1,4 +1,4 @@
-//! Tables, numbers and names as `inspect` prints them.
+//! Tables as `inspect` prints them.
 
 /// Rows of cells in columns as wide as their widest cell, each line after `indent` spaces. A column whose heading ends
 /// in `>` stands to the right.
@@ -22,36 +22,6 @@ pub(super) fn table(indent: usize, heads: &[&str], rows: &[Vec<String>]) -> Stri
     out
 }
 
-/// Bytes as people read them: `812 B`, `20.1 kB`, `1.2 MB`.
-pub(super) fn bytes(n: u64) -> String {
-    match n {
-        0..1_000 => format!("{n} B"),
-        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
-        _ => format!("{:.2} GB", n as f64 / 1e9),
-    }
-}
-
-/// A large count as people read it: `812`, `20.1 k`, `1.2 M`, `3.4 G`.
-pub(super) fn count(n: u64) -> String {
-    match n {
-        0..1_000 => n.to_string(),
-        1_000..1_000_000 => format!("{:.1} k", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} M", n as f64 / 1e6),
-        _ => format!("{:.2} G", n as f64 / 1e9),
-    }
-}
-
-/// `4: 120, 2: 3`, the largest key first.
-pub(super) fn tally<K: std::fmt::Display>(counts: impl DoubleEndedIterator<Item = (K, usize)>) -> String {
-    counts.rev().map(|(key, n)| format!("{key}: {n}")).collect::<Vec<_>>().join(", ")
-}
-
-/// `1 operator`, `2 operators`.
-pub(super) fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,12 +34,5 @@ mod tests {
             "  operator  count\n  ADD          12\n  CONV_2D       3\n"
         );
         assert_eq!(table(0, &["", ""], &rows[..1]), "ADD  12\n");
-    }
-
-    #[test]
-    fn numbers_have_units() {
-        assert_eq!([bytes(999), bytes(20_149), bytes(3_400_000_000)], ["999 B", "20.1 kB", "3.40 GB"]);
-        assert_eq!([count(12), count(1_234_567)], ["12", "1.2 M"]);
-        assert_eq!(tally([(1, 2), (4, 9)].into_iter()), "4: 9, 1: 2");
     }
 }

@@ -7,6 +7,7 @@ use ir::Leaf;
 use serde_json::{Value, json};
 
 use super::report::{decibels, metrics, small};
+use crate::numbers::plural;
 use crate::table::Side::{Left, Right};
 use crate::table::Table;
 
@@ -31,8 +32,8 @@ impl PerOperator {
         let mut ranked: Vec<&Finding> = self.findings.iter().filter(|f| f.snr().is_finite()).collect();
         ranked.sort_by(|a, b| a.snr().total_cmp(&b.snr()));
         let mut text = format!(
-            "{} operators on {}, against {} on the evaluator; ",
-            self.findings.len(),
+            "{} on {}, against {} on the evaluator; ",
+            plural(self.findings.len(), "operator"),
             self.runtime,
             self.against
         );
@@ -112,7 +113,7 @@ impl PerOperator {
                 place(finding.place.as_ref()),
             ]);
         }
-        let mut text = format!("{} operators on {}", self.findings.len(), self.runtime);
+        let mut text = format!("{} on {}", plural(self.findings.len(), "operator"), self.runtime);
         if !ranked.is_empty() {
             let _ = write!(
                 text,

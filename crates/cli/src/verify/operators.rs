@@ -14,6 +14,7 @@ use super::side::library;
 
 use super::subject::Subject;
 use super::{Runtime, Ways};
+use crate::numbers::plural;
 use crate::progress::Progress;
 
 /// What the operators of a file should compute.
@@ -84,8 +85,8 @@ pub(crate) fn look(
         );
     }
     if right.missing > 0 {
-        let operators = if right.missing == 1 { "operator" } else { "operators" };
-        let missing = format!("{} {operators} of {} that the file does not have", right.missing, right.name);
+        let missing = plural(right.missing, "operator");
+        let missing = format!("{missing} of {} that the file does not have", right.name);
         report.unchecked.push(missing);
     }
     let types: Vec<TensorType> = graph.inputs().iter().map(|&i| graph.ty(i).clone()).collect();
