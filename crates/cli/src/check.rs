@@ -15,6 +15,7 @@ use ir::{Diagnostic, Journal, Silent};
 
 use crate::convert::{Reading, write_json};
 use crate::destination::Destinations;
+use crate::kind::Kind;
 use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::Progress;
 
@@ -62,9 +63,9 @@ impl Check {
         let mut files = Destinations::beside([self.model.as_path(), Path::new(&self.profile)]);
         files.replace(&self.json)?;
         let profile = Profile::find(&self.profile)?;
-        let found = match self.is_archive() {
-            true => self.archive(&profile, quiet)?,
-            false => self.file(&profile)?,
+        let found = match Kind::of(&self.model) {
+            Kind::Archive => self.archive(&profile, quiet)?,
+            Kind::Tflite => self.file(&profile)?,
         };
         if !quiet {
             report(&found.lints);
@@ -77,10 +78,6 @@ impl Check {
             print(&found.text(&model, &profile))?;
         }
         found.outcome(&profile)
-    }
-
-    fn is_archive(&self) -> bool {
-        self.model.extension().is_some_and(|e| e == "pt2")
     }
 
     fn file(&self, profile: &Profile) -> Result<Found, Vec<Diagnostic>> {

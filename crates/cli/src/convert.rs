@@ -17,6 +17,7 @@ use ir::{Diagnostic, Journal, Observer};
 use serde_json::{Value, json};
 
 use crate::destination::{Destinations, as_folder};
+use crate::kind::Kind;
 use crate::outcome::{Outcome, UNREADABLE, USAGE, print, say};
 use crate::progress::{Progress, peak};
 use crate::quantize::{Warning, plan_json, planned};
@@ -180,6 +181,10 @@ impl Convert {
 
     /// Errs where something is to be written that cannot be, or that would replace what is read.
     fn may_write(&self, output: &Path) -> Outcome {
+        // A .tflite would be its own output where none is named; that it is no archive is what is wrong with it.
+        if Kind::of(&self.model) == Kind::Tflite {
+            torch::sizes(&self.model, &self.reading.options()?)?;
+        }
         let recipe = self.quantize.as_deref().map(Path::new);
         let said = [Some(self.model.as_path()), recipe, self.filling.file(), self.target.file()];
         let said = said.into_iter().flatten().map(Path::to_owned);

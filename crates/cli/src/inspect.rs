@@ -5,7 +5,6 @@ mod occurrence;
 mod program;
 mod text;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -13,7 +12,8 @@ use ir::Diagnostic;
 
 use crate::convert::{Reading, Target};
 use crate::destination::Destinations;
-use crate::outcome::{Outcome, UNREADABLE, USAGE};
+use crate::kind::Kind;
+use crate::outcome::{Outcome, USAGE};
 
 /// Say what is in a model.
 #[derive(Args)]
@@ -48,32 +48,21 @@ impl Inspect {
         let said = [Some(self.model.as_path()), self.target.file()];
         let mut files = Destinations::beside(said.into_iter().flatten());
         files.replace(&self.json)?;
-        let unreadable =
-            |e| vec![Diagnostic::new(UNREADABLE, format!("{} cannot be read: {e}", self.model.display()))];
-        let mut head = [0; 8];
-        let mut opened = fs::File::open(&self.model).map_err(unreadable)?;
-        let length = opened.metadata().map_err(unreadable)?.len();
-        let held = std::io::Read::read(&mut opened, &mut head).map_err(unreadable)?;
         if self.explain.is_none() && self.target.is_given() {
             return Err(usage("what a model is compiled for matters only to --explain transpose"));
         }
-        // A flatbuffer has its identifier behind the offset of its root; an archive is a ZIP.
-        if held == 8 && &head[4..] == b"TFL3" || self.has_extension("tflite") {
+        if Kind::of(&self.model) == Kind::Tflite {
             if self.explain.is_some() || self.reading.is_given() {
                 return Err(usage(
                     "a .tflite is compiled already: --explain and the options of reading are for a .pt2",
                 ));
             }
-            return file::run(&self, length);
+            return file::run(&self);
         }
         match self.explain {
             Some(Subject::Transpose) => program::explain(&self, quiet),
             None => program::run(&self),
         }
-    }
-
-    fn has_extension(&self, extension: &str) -> bool {
-        self.model.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
     }
 
     /// Is the result to be printed as text?

@@ -6,6 +6,7 @@ mod destination;
 mod document;
 mod explain;
 mod inspect;
+mod kind;
 mod numbers;
 mod outcome;
 mod passes;

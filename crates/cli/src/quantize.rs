@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::convert::{Debug, Reading, Source, Target, compiled, write_json};
 use crate::destination::Destinations;
+use crate::kind::Kind;
 use crate::numbers::bytes;
 use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::{Progress, peak};
@@ -119,7 +120,7 @@ impl Quantize {
         progress: &mut Progress,
         quiet: bool,
     ) -> Result<Compiled, Vec<Diagnostic>> {
-        if self.model.extension().is_some_and(|e| e == "tflite") {
+        if Kind::of(&self.model) == Kind::Tflite {
             if self.reading.is_given() || self.filling.is_given() || self.target.is_compiled() {
                 let message = "what says how an archive is compiled means nothing for a .tflite";
                 return Err(vec![

@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use crate::convert::{Reading, Target, write_json};
 use crate::destination::Destinations;
+use crate::kind::Kind;
 use crate::outcome::{Outcome, print};
 use crate::progress::Progress;
 
@@ -205,7 +206,7 @@ impl Verify {
     }
 
     fn is_archive(&self) -> bool {
-        self.model.extension().is_some_and(|e| e == "pt2")
+        Kind::of(&self.model) == Kind::Archive
     }
 
     /// The program that says what pictures should give, where no other file does.

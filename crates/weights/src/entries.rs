@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ir::Diagnostic;
 use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::{malformed, unreadable};
@@ -58,7 +59,9 @@ impl Entries {
 }
 
 fn opened<'a>(path: &Path, file: &'a File) -> Result<ZipArchive<&'a File>, Diagnostic> {
-    let damaged = |e| malformed(path, format!("the ZIP archive is damaged or ends too early: {e}"));
+    let damaged = |e: ZipError| {
+        malformed(path, "the file ends too early or is damaged").note(e.to_string()).help("copy it again")
+    };
     ZipArchive::with_config(FROM_THE_START, file).map_err(damaged)
 }
 

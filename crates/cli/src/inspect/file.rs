@@ -1,11 +1,13 @@
 //! What is in a .tflite.
 
 use std::fmt::Write;
+use std::fs;
 
 use compiler::dialect::tfl::Builtin;
 use compiler::front::tflite;
 use compiler::report::FileReport;
 use indexmap::IndexMap;
+use ir::Diagnostic;
 use serde_json::{Value, json};
 
 use super::Inspect;
@@ -13,10 +15,13 @@ use super::occurrence::{chosen, render};
 use super::text::table;
 use crate::convert::write_json;
 use crate::numbers::{bytes, count, plural, tally};
-use crate::outcome::{Outcome, print};
+use crate::outcome::{Outcome, UNREADABLE, print};
 
-pub(super) fn run(command: &Inspect, length: u64) -> Outcome {
+pub(super) fn run(command: &Inspect) -> Outcome {
     let file = tflite::open(&command.model).map_err(|d| vec![d])?;
+    let unreadable =
+        |e| vec![Diagnostic::new(UNREADABLE, format!("{} cannot be read: {e}", command.model.display()))];
+    let length = fs::metadata(&command.model).map_err(unreadable)?.len();
     let report = FileReport::of(&file, length).map_err(|d| vec![d])?;
     let builtin = |name: &str| {
         Builtin::NAMED.iter().any(|b| b.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))

@@ -18,6 +18,7 @@ use super::report::Report;
 use super::side::{Program, Side};
 use super::subject::Subject;
 use crate::convert::Reading;
+use crate::kind::Kind;
 use crate::outcome::USAGE;
 
 /// A model that reads messages.
@@ -31,9 +32,9 @@ pub(crate) enum Detector {
 impl Detector {
     /// Opens a .tflite, or reads a .pt2.
     pub(crate) fn open(path: &Path, reading: &Reading) -> Result<Self, Vec<Diagnostic>> {
-        match path.extension().is_some_and(|e| e == "pt2") {
-            true => Program::read(path, reading).map(|program| Detector::Program(Box::new(program))),
-            false => Subject::open(path).map(|subject| Detector::File(Box::new(subject))),
+        match Kind::of(path) {
+            Kind::Archive => Program::read(path, reading).map(|program| Detector::Program(Box::new(program))),
+            Kind::Tflite => Subject::open(path).map(|subject| Detector::File(Box::new(subject))),
         }
     }
 }

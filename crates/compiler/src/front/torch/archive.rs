@@ -57,7 +57,7 @@ impl Archive {
             .map_err(|e| Diagnostic::new(CANNOT_READ, format!("{shown} cannot be opened: {e}")))?;
         let length = file.metadata().map(|m| m.len()).unwrap_or(0);
         let mut zip =
-            ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| not_a_zip(&file, length, &e))?;
+            ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| not_a_zip(path, &file, length, &e))?;
 
         let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
         let root = root_of(&names)?;
@@ -364,7 +364,7 @@ fn root_of(names: &[String]) -> Result<String, Diagnostic> {
     })
 }
 
-fn not_a_zip(file: &File, length: u64, error: &zip::result::ZipError) -> Diagnostic {
+fn not_a_zip(path: &Path, file: &File, length: u64, error: &zip::result::ZipError) -> Diagnostic {
     let mut head = Vec::new();
     let mut from_start = file;
     // A file that cannot be read has no head, and is told so below.
@@ -373,7 +373,9 @@ fn not_a_zip(file: &File, length: u64, error: &zip::result::ZipError) -> Diagnos
         return not_a_program("the file is empty");
     }
     if head.starts_with(b"PK\x03\x04") {
-        return invalid(format!("the ZIP archive is damaged or ends too early: {error}"));
+        return invalid(format!("{} ends too early or is damaged", path.display()))
+            .note(error.to_string())
+            .help("copy it again");
     }
     if head.get(4..8) == Some(b"TFL3") {
         return not_a_program("this is a .tflite file already");
