@@ -13,7 +13,7 @@ use compiler::ops::{Graph, Layout, Op};
 use compiler::passes::Limits;
 use compiler::passes::assume::{ASSUMPTION_CONTRADICTED, Holds};
 use compiler::quant::{Plan, Recipe, apply};
-use ir::{Diagnostic, Journal, Observer};
+use ir::{Diagnostic, Journal, Observer, TensorType};
 use serde_json::{Value, json};
 
 use crate::destination::{Destinations, as_folder};
@@ -21,7 +21,7 @@ use crate::kind::Kind;
 use crate::outcome::{Outcome, UNREADABLE, USAGE, print, say};
 use crate::progress::{Progress, peak};
 use crate::quantize::{Warning, plan_json, planned};
-use crate::verify::{Given, Ways, after_conversion, recorded, recordings};
+use crate::verify::{Demands, Given, Ways, after_conversion, recorded, recordings};
 use crate::weights::Filling;
 use crate::written::write;
 
@@ -52,6 +52,8 @@ pub(crate) struct Convert {
     verify: bool,
     #[command(flatten)]
     ways: Ways,
+    #[command(flatten)]
+    demands: Demands,
     /// Write the result as JSON to this file, or `-` for standard output
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -123,8 +125,8 @@ impl Convert {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("tflite"));
         self.may_write(&output)?;
-        if self.ways.said() && !self.verify {
-            let message = "--recorded, --runtime and --litert-lib are for --verify";
+        if (self.ways.said() || self.demands.are_given()) && !self.verify {
+            let message = "--recorded, --runtime, --litert-lib, --require and --data-range are for --verify";
             return Err(vec![Diagnostic::new(USAGE, message).help("say --verify too")]);
         }
         if self.verify && self.filling.is_given() && !self.ways.is_recorded() {
@@ -147,6 +149,7 @@ impl Convert {
             target: &self.target,
             recipe: recipe.as_ref(),
             recorded: &self.ways.recorded,
+            verified: self.verify,
             debug: &self.debug,
         };
         let compiled = compiled(&source, &mut progress, quiet)?;
@@ -155,11 +158,13 @@ impl Convert {
             Some(recipe) => Some(self.quantized(&mut compiled, recipe, &mut progress)?),
             None => None,
         };
+        self.demands.check(&compiled.interface.outputs)?;
         let written = write(&compiled, &output, &mut progress, quiet)?;
         let verified = match self.verify {
             true => {
                 let io = self.target.options()?.io_layout;
-                Some(after_conversion(&output, &self.model, &self.ways, io, &mut progress)?)
+                let (ways, demands) = (&self.ways, &self.demands);
+                Some(after_conversion(&output, &self.model, ways, demands, io, &mut progress)?)
             }
             false => None,
         };
@@ -220,6 +225,8 @@ pub(crate) struct Source<'a> {
     pub(crate) recipe: Option<&'a Recipe>,
     /// Recordings that assumptions are held against; those beside the archive where none is named.
     pub(crate) recorded: &'a [PathBuf],
+    /// Will the file be run on them?
+    pub(crate) verified: bool,
     pub(crate) debug: &'a Debug,
 }
 
@@ -229,7 +236,7 @@ pub(crate) fn compiled(
     progress: &mut Progress,
     quiet: bool,
 ) -> Result<Option<Compiled>, Vec<Diagnostic>> {
-    let Source { model, reading, filling, target, recipe, recorded, debug } = *source;
+    let Source { model, reading, filling, target, recipe, recorded, verified, debug } = *source;
     let integer_weights = recipe.is_some_and(Recipe::has_integers);
     let options = Options { integer_weights, ..target.options()? };
     let mut pipeline = pipeline(&options);
@@ -242,6 +249,9 @@ pub(crate) fn compiled(
     let reading = reading.options()?;
     let mut program = torch::read(model, &reading)?;
     filling.fill(&mut program, model, &reading, quiet)?;
+    if verified {
+        unfit(&program, &recorded_runs(model, recorded)?)?;
+    }
     if !options.assume.is_empty() {
         contradicted(&program, &options.assume, recorded_runs(model, recorded)?)?;
     }
@@ -273,6 +283,19 @@ fn recorded_runs(model: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diag
         Err(_) if named.is_empty() => Ok(Vec::new()),
         runs => runs,
     }
+}
+
+/// Errs where a recorded run has other inputs than the program takes at the sizes that were asked for.
+fn unfit(program: &torch::Program, runs: &[Given]) -> Outcome {
+    let types: Vec<TensorType> = program.inputs.iter().map(|input| input.ty.clone()).collect();
+    for run in runs {
+        // PyTorch's program has its own layout, whatever the file's is.
+        run.inputs(&types, |_| Layout::Nchw).map_err(|d| {
+            let help = d.help.clone().map_or(String::new(), |help| format!("{help}, or "));
+            vec![d.help(format!("{help}leave --verify out"))]
+        })?;
+    }
+    Ok(())
 }
 
 /// Errs where a recorded run gives an input what it is assumed not to hold.
@@ -375,7 +398,12 @@ impl Reading {
                     sizes.split(',').map(|n| n.trim().parse().ok()).collect::<Option<Vec<usize>>>()?;
                 Some((name.trim().to_string(), sizes))
             });
-            shapes.push(parsed.ok_or_else(|| usage(text, "INPUT=1,3,256,256"))?);
+            let (name, sizes) = parsed.ok_or_else(|| usage(text, "INPUT=1,3,256,256"))?;
+            if sizes.contains(&0) {
+                let message = format!("--shape {text}: sizes must be at least 1");
+                return Err(vec![Diagnostic::new(USAGE, message)]);
+            }
+            shapes.push((name, sizes));
         }
         let mut pins = Vec::new();
         for text in &self.pin {

@@ -138,6 +138,7 @@ impl Quantize {
             target: &self.target,
             recipe: Some(recipe),
             recorded: &[],
+            verified: false,
             debug: &debug,
         };
         let compiled = compiled(&source, progress, quiet)?;

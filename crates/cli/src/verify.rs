@@ -31,7 +31,7 @@ use crate::progress::Progress;
 
 use chain::Chain;
 use check::{After, Check};
-use demands::Demands;
+pub(crate) use demands::Demands;
 pub(crate) use given::{Given, recorded, recordings};
 use images::Images;
 use operators::Right;
@@ -265,10 +265,11 @@ pub(crate) fn after_conversion(
     file: &Path,
     archive: &Path,
     ways: &Ways,
+    demands: &Demands,
     io: Layout,
     progress: &mut Progress,
 ) -> Result<(String, Value, Outcome), Vec<Diagnostic>> {
-    let (subject, demands, images) = (Subject::open(file)?, Demands::default(), Images::default());
+    let (subject, images) = (Subject::open(file)?, Images::default());
     let check = Check {
         subject: &subject,
         beside: archive,
@@ -276,7 +277,7 @@ pub(crate) fn after_conversion(
         io,
         references: &[],
         program: None,
-        demands: &demands,
+        demands,
         images: &images,
     };
     let report = check.run(&mut After::default(), progress)?;

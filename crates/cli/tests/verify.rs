@@ -232,6 +232,23 @@ fn conversion_verifies_what_it_wrote() {
     assert_eq!(run.code, Some(1), "{run:?}");
     let run = edgewright(words(&["--recorded", text(&wrong)]));
     assert_eq!(run.code, Some(2), "{run:?}");
+    // What is required of the file is judged as `verify` does, and a name that is misspelt is told before there is one.
+    let run = edgewright(words(&["--verify", "--runtime", "evaluator", "--require", "*.max_abs<=0"]));
+    assert!(run.code == Some(1) && run.stdout.contains("where <= 0 is required"), "{run:?}");
+    fs::remove_file(&file).unwrap();
+    let run = edgewright(words(&["--verify", "--require", "image.psnr>=45"]));
+    assert!(run.code == Some(2) && !file.exists(), "{run:?}");
+}
+
+#[test]
+fn recordings_of_other_sizes_are_told_before_a_file_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("message.tflite");
+    let archive = repository("tests/archives/2.14/message-dynamic.pt2");
+    let sizes = ["--shape", "latents=3,3,6,7", "--shape", "msg=3,16", "--verify", "-o", text(&file)];
+    let run = edgewright([&["convert", text(&archive)], &sizes[..]].concat());
+    assert!(run.code == Some(4) && run.stderr.contains("--recorded FILE"), "{run:?}");
+    assert_eq!(names(folder.path()).len(), 0);
 }
 
 #[test]
@@ -281,7 +298,9 @@ fn what_is_required_of_a_float_model_comes_beside_its_bar() {
             &["--runtime", "evaluator", "--require", &format!("output_0.snr>={limit}")],
         )
     };
-    assert_eq!(words("100").code, Some(0));
+    let run = words("100");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("\noutput_0.snr >= 100: 1") && run.stdout.contains(" at least\n"), "{run:?}");
     let run = words("1000");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stdout.contains("snr is 1") && run.stdout.contains("FAIL"), "{run:?}");

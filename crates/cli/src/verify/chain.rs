@@ -12,7 +12,7 @@ use ir::{DType, Diagnostic, Tensor};
 
 use super::Ways;
 use super::check::Outputs;
-use super::demands::Demands;
+use super::demands::{Asked, Demands};
 use super::preprocess::Slot;
 use super::report::Report;
 use super::side::{Program, Side};
@@ -56,10 +56,25 @@ pub(crate) struct Link {
     pub(crate) message: Metrics,
     /// The numbers against those of the first pair of the run; `None` for that pair itself.
     pub(crate) logits: Option<Metrics>,
+    /// What is required of it.
+    pub(crate) asked: Vec<Asked>,
+}
+
+impl Link {
+    /// Does it reach all that is required of it?
+    pub(crate) fn holds(&self) -> bool {
+        self.faults().next().is_none()
+    }
+
     /// Is anything required of it?
-    pub(crate) required: bool,
-    /// What it does not reach of that.
-    pub(crate) unmet: Vec<String>,
+    pub(crate) fn is_judged(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// What it does not reach.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
+        self.asked.iter().filter_map(Asked::fault)
+    }
 }
 
 /// What outputs are called in `--require`.
@@ -118,12 +133,8 @@ impl<'s> Chain<'s> {
                     let logits = logits(&detector, found, message.count())?;
                     let against = Metrics::of(&logits, &message);
                     let apart = first.as_ref().map(|first| Metrics::of(&logits, first));
-                    let (mut unmet, mut required) = demands.unmet(MESSAGE, &against);
-                    if let Some(apart) = &apart {
-                        let (more, asked) = demands.unmet(LOGITS, apart);
-                        unmet.extend(more);
-                        required |= asked;
-                    }
+                    let mut asked = demands.asked(MESSAGE, &against);
+                    asked.extend(apart.iter().flat_map(|apart| demands.asked(LOGITS, apart)));
                     report.links.push(Link {
                         embedder: outputs.name.clone(),
                         detector,
@@ -131,8 +142,7 @@ impl<'s> Chain<'s> {
                         given,
                         message: against,
                         logits: apart,
-                        required,
-                        unmet,
+                        asked,
                     });
                     first.get_or_insert(logits);
                 }

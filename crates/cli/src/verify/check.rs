@@ -237,8 +237,7 @@ impl Check<'_> {
         let against = if alone { runtime(reference) } else { reference.name.clone() };
         let row = |output: usize, verdict: Result<Verdict, String>| {
             let name = self.subject.output(output);
-            let demanded = verdict.as_ref().ok().map(|v| self.demands.unmet(&name, &v.metrics));
-            let (unmet, required) = demanded.unwrap_or_default();
+            let asked = verdict.as_ref().ok().map(|v| self.demands.asked(&name, &v.metrics));
             Row {
                 runtime: runtime(found),
                 against: against.clone(),
@@ -247,8 +246,7 @@ impl Check<'_> {
                 range: self.demands.range(&name),
                 rounding: reference.rounding.get(output).copied().flatten(),
                 float,
-                required,
-                unmet,
+                asked: asked.unwrap_or_default(),
                 verdict,
                 name,
             }

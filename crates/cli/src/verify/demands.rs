@@ -2,6 +2,7 @@
 
 use clap::Args;
 use compiler::verify::{METRICS, Metrics, Requirement};
+use indexmap::IndexMap;
 use ir::Diagnostic;
 
 use crate::outcome::USAGE;
@@ -19,14 +20,18 @@ pub(crate) struct Demands {
 }
 
 fn requirement(text: &str) -> Result<Requirement, String> {
-    text.parse()
+    text.parse().map_err(|why: String| match text.contains(['<', '>']) {
+        true => why,
+        false => format!("{why}; put a model before --require, or `--` between them"),
+    })
 }
 
 /// The help of `--require`, with every metric.
 fn help() -> String {
     let mut help = String::from(
         "What an output must reach, such as `output_0.psnr>=45`; `*` stands for every output, several may follow, and \
-         the signs are >=, <=, > and <. Every comparison of the output must reach it. The metrics:",
+         the signs are >=, <=, > and <. Every comparison of the output must reach it. Put the model before --require, or end the list with `--`. The \
+         metrics:",
     );
     for metric in METRICS {
         help.push_str(&format!("\n  {:<12} {}", metric.name, metric.about));
@@ -68,11 +73,45 @@ impl Demands {
         said(output).or_else(|| said("*"))
     }
 
-    /// What an output does not reach; and is anything required of it at all?
-    pub(crate) fn unmet(&self, output: &str, metrics: &Metrics) -> (Vec<String>, bool) {
-        let range = self.range(output).unwrap_or(metrics.range);
-        let mut asked = self.require.iter().filter(|r| r.is_about(output)).peekable();
-        let required = asked.peek().is_some();
-        (asked.filter_map(|r| r.unmet(metrics, range)).collect(), required)
+    /// Is anything asked?
+    pub(crate) fn are_given(&self) -> bool {
+        !self.require.is_empty() || !self.data_range.is_empty()
     }
+
+    /// What is required of an output, with what was found.
+    pub(crate) fn asked(&self, output: &str, metrics: &Metrics) -> Vec<Asked> {
+        let range = self.range(output).unwrap_or(metrics.range);
+        let about = self.require.iter().filter(|r| r.is_about(output));
+        about
+            .map(|r| Asked { requirement: r.clone(), output: output.into(), found: r.found(metrics, range) })
+            .collect()
+    }
+}
+
+/// A requirement of one output in one comparison.
+pub(crate) struct Asked {
+    requirement: Requirement,
+    output: String,
+    found: f64,
+}
+
+impl Asked {
+    /// What is wrong where it is not met.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.requirement.unmet(self.found)
+    }
+}
+
+/// One line for each requirement of each output that every comparison meets, with the number nearest to the limit.
+pub(super) fn met<'a>(asked: impl Iterator<Item = &'a Asked>) -> String {
+    let mut all: IndexMap<String, Vec<&Asked>> = IndexMap::new();
+    for one in asked {
+        all.entry(one.requirement.met(&one.output, &[])).or_default().push(one);
+    }
+    let met = all.values().filter(|all| all.iter().all(|one| one.fault().is_none()));
+    met.map(|all| {
+        let found: Vec<f64> = all.iter().map(|one| one.found).collect();
+        all[0].requirement.met(&all[0].output, &found) + "\n"
+    })
+    .collect()
 }

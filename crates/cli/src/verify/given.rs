@@ -54,9 +54,10 @@ impl Given {
             return Err(wrong(format!("{count} inputs are recorded, the model takes {}", types.len())));
         }
         let input = |(i, (feed, ty)): (usize, (&Feed, &TensorType))| match feed {
-            Feed::Tensor(tensor) => {
-                fitted(tensor, ty, io(i)).map_err(|why| wrong(format!("input {i}: {why}")))
-            }
+            Feed::Tensor(tensor) => fitted(tensor, ty, io(i)).map_err(|why| {
+                wrong(format!("input {i}: {why}"))
+                    .help("record a run of the model's sizes and name it: --recorded FILE")
+            }),
             Feed::Picture(path, preprocess) => {
                 let slot = Slot::of(ty, io(i))
                     .ok_or_else(|| wrong(format!("input {i} is {ty}, which is no image")))?;

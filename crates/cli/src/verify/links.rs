@@ -30,8 +30,8 @@ pub(super) fn text(links: &[Link]) -> String {
     for ((embedder, detector, runtime), links) in rows {
         let apart: Vec<&Metrics> = links.iter().filter_map(|link| link.logits.as_ref()).collect();
         let least = apart.iter().map(|m| m.snr).fold(f64::INFINITY, f64::min);
-        let fails = links.iter().any(|link| !link.unmet.is_empty());
-        let required = links.iter().any(|link| link.required);
+        let fails = links.iter().any(|link| !link.holds());
+        let required = links.iter().any(|link| link.is_judged());
         table.row(vec![
             embedder.into(),
             detector.into(),
@@ -55,7 +55,7 @@ pub(super) fn text(links: &[Link]) -> String {
     );
     text.push_str(&table.text());
     for link in links {
-        for fault in &link.unmet {
+        for fault in link.faults() {
             let _ = writeln!(text, "{}, {} on {}: {fault}", link.embedder, link.detector, link.runtime);
         }
     }
@@ -79,8 +79,8 @@ pub(super) fn json(link: &Link) -> Value {
         "recovered": link.message.sign_agreement,
         "as_first": link.logits.as_ref().map(|m| m.sign_agreement),
         "snr_db": link.logits.as_ref().map(|m| m.snr),
-        "judged": link.required,
-        "pass": link.unmet.is_empty(),
-        "fault": if link.unmet.is_empty() { None } else { Some(link.unmet.join("; ")) },
+        "judged": link.is_judged(),
+        "pass": link.holds(),
+        "fault": if link.holds() { None } else { Some(link.faults().collect::<Vec<_>>().join("; ")) },
     })
 }

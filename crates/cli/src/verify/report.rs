@@ -1,5 +1,6 @@
 //! What a verification found, as text and as JSON.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::VERIFICATION_FAILED;
 use super::chain::Link;
+use super::demands::{Asked, met};
 use super::findings::PerOperator;
 use super::given::Given;
 use super::links;
@@ -38,10 +40,8 @@ pub(crate) struct Row {
     pub(crate) range: Option<f64>,
     /// Is it judged by the bar of float models? Else it is only measured.
     pub(crate) float: bool,
-    /// Is anything required of it?
-    pub(crate) required: bool,
-    /// What it does not reach of that.
-    pub(crate) unmet: Vec<String>,
+    /// What is required of it.
+    pub(crate) asked: Vec<Asked>,
     /// How far it is; or why it cannot be compared.
     pub(crate) verdict: Result<Verdict, String>,
 }
@@ -68,12 +68,13 @@ pub(crate) struct Report {
 
 impl Row {
     /// Everything that is wrong with it.
-    fn faults(&self) -> impl Iterator<Item = &str> {
+    fn faults(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let fault = match &self.verdict {
             Ok(verdict) => verdict.fault.as_deref(),
             Err(why) => Some(why.as_str()),
         };
-        fault.into_iter().chain(self.unmet.iter().map(String::as_str))
+        let unmet = self.asked.iter().filter_map(Asked::fault);
+        fault.into_iter().map(Cow::from).chain(unmet.map(Cow::from))
     }
 
     fn passes(&self) -> bool {
@@ -82,7 +83,7 @@ impl Row {
 
     /// Is there a bar that it could fail?
     fn is_judged(&self) -> bool {
-        self.float || self.required
+        self.float || !self.asked.is_empty()
     }
 
     fn word(&self) -> &'static str {
@@ -111,13 +112,13 @@ impl Report {
     }
 
     fn passes(&self) -> bool {
-        let links = self.links.iter().all(|link| link.unmet.is_empty());
+        let links = self.links.iter().all(|link| link.holds());
         self.failures.is_empty() && links && self.rows.iter().all(Row::passes)
     }
 
     /// Was anything held to a bar? A quantized model of which nothing is required is only measured.
     fn is_judged(&self) -> bool {
-        self.rows.iter().any(Row::is_judged) || self.links.iter().any(|link| link.required)
+        self.rows.iter().any(Row::is_judged) || self.links.iter().any(|link| link.is_judged())
     }
 
     /// Nothing where all passes; else one error that names every fault.
@@ -126,7 +127,7 @@ impl Report {
             return Ok(());
         }
         let faulty = self.rows.iter().filter(|row| !row.passes()).count()
-            + self.links.iter().filter(|link| !link.unmet.is_empty()).count();
+            + self.links.iter().filter(|link| !link.holds()).count();
         let total = self.rows.len() + self.links.len();
         let message = match self.failures.is_empty() {
             true => format!("{faulty} of {total} comparisons fail"),
@@ -153,6 +154,8 @@ impl Report {
     pub(crate) fn text(&self, worst: usize) -> String {
         let mut text = self.comparisons();
         text.push_str(&links::text(&self.links));
+        let asked = self.rows.iter().flat_map(|row| &row.asked);
+        text.push_str(&met(asked.chain(self.links.iter().flat_map(|link| &link.asked))));
         if let Some(painted) = &self.picture {
             text.push_str(&painted.text());
         }
@@ -337,7 +340,7 @@ impl Report {
     /// Everything, for programs. `pass` is null where nothing is required of a quantized model.
     pub(crate) fn json(&self) -> Value {
         let row = |row: &Row| {
-            let faults: Vec<&str> = row.faults().collect();
+            let faults: Vec<Cow<'_, str>> = row.faults().collect();
             json!({
                 "runtime": row.runtime,
                 "against": row.against,
@@ -402,8 +405,15 @@ pub(super) fn small(value: f64) -> String {
 fn times(margin: f64) -> String {
     match margin {
         m if m.is_infinite() => "exact".into(),
-        m if m < 10.0 => format!("{m:.1}×"),
-        m => format!("{m:.0}×"),
+        m if m >= 10.0 => format!("{m:.0}×"),
+        m if m >= 1.0 => format!("{m:.1}×"),
+        m if m >= 1e-3 => {
+            // Two digits; what fails does not read as 1.
+            let digits = 1 - m.log10().floor() as i32;
+            let scale = 10f64.powi(digits);
+            format!("{:.*}×", digits as usize, ((m * scale).round() / scale).min(0.99))
+        }
+        m => format!("{m:.1e}×"),
     }
 }
 
@@ -416,5 +426,17 @@ pub(super) fn part(agreement: f64, count: usize) -> String {
     match count {
         0..10_000 => format!("{}/{count}", (agreement * count as f64).round()),
         _ => format!("{:.3} %", 100.0 * agreement),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_margin_below_one_reads_so() {
+        let margins = [f64::INFINITY, 127.3, 9.96, 1.0, 0.9999, 2.16e-5 / 2.28e-5, 0.0123, 1.26e-5, 0.0];
+        let read = ["exact", "127×", "10.0×", "1.0×", "0.99×", "0.95×", "0.012×", "1.3e-5×", "0.0e0×"];
+        assert_eq!(margins.map(times), read);
     }
 }

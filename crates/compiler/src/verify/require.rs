@@ -73,16 +73,35 @@ impl Requirement {
         self.output.as_ref().is_none_or(|name| name == output)
     }
 
-    /// What is wrong where it is not met. What is NaN meets nothing.
-    pub fn unmet(&self, metrics: &Metrics, range: f64) -> Option<String> {
-        let found = (self.metric.of)(metrics, range);
-        let met = match self.relation {
+    /// The number that it limits, for the range that PSNR is measured against.
+    pub fn found(&self, metrics: &Metrics, range: f64) -> f64 {
+        (self.metric.of)(metrics, range)
+    }
+
+    /// Does a number meet it? NaN meets nothing.
+    pub fn is_met(&self, found: f64) -> bool {
+        match self.relation {
             Relation::AtLeast => found >= self.limit,
             Relation::AtMost => found <= self.limit,
             Relation::Above => found > self.limit,
             Relation::Below => found < self.limit,
+        }
+    }
+
+    /// What is wrong where a number does not meet it.
+    pub fn unmet(&self, found: f64) -> Option<String> {
+        let wrong = || format!("{} is {}, where {self} is required", self.metric.name, short(found));
+        (!self.is_met(found)).then(wrong)
+    }
+
+    /// How the nearest to the limit of several numbers of one output meets it: `output_0.psnr >= 45: 150.5 at least`.
+    pub fn met(&self, output: &str, found: &[f64]) -> String {
+        let (nearest, word) = match self.relation {
+            Relation::AtLeast | Relation::Above => (found.iter().copied().reduce(f64::min), "at least"),
+            Relation::AtMost | Relation::Below => (found.iter().copied().reduce(f64::max), "at most"),
         };
-        (!met).then(|| format!("{} is {}, where {self} is required", self.metric.name, short(found)))
+        let nearest = nearest.map_or("nothing".into(), short);
+        format!("{output}.{} {self}: {nearest} {word}", self.metric.name)
     }
 }
 
@@ -96,6 +115,20 @@ fn short(value: f64) -> String {
         _ if value.is_finite() => format!("{value:.4e}"),
         _ => value.to_string(),
     }
+}
+
+/// How many letters must be added, left out or replaced to make one word of another (Levenshtein's distance).
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 impl FromStr for Requirement {
@@ -115,7 +148,11 @@ impl FromStr for Requirement {
         }
         let metric = METRICS.iter().find(|m| m.name == metric).ok_or_else(|| {
             let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
-            format!("no metric is called '{metric}'; they are {}", names.join(", "))
+            let meant = names.iter().map(|name| (edits(metric, name), name)).min();
+            let guess = meant
+                .filter(|(n, _)| *n <= 2)
+                .map_or(String::new(), |(_, name)| format!(" (is {name} meant?)"));
+            format!("no metric is called '{metric}'{guess}; they are {}", names.join(", "))
         })?;
         let output = (output != "*").then(|| output.to_string());
         Ok(Requirement { output, metric: *metric, relation: *relation, limit })
@@ -141,7 +178,8 @@ mod tests {
     }
 
     fn unmet(text: &str) -> Option<String> {
-        text.parse::<Requirement>().unwrap().unmet(&measured(), 1.0)
+        let requirement: Requirement = text.parse().unwrap();
+        requirement.unmet(requirement.found(&measured(), 1.0))
     }
 
     #[test]
@@ -158,8 +196,25 @@ mod tests {
     #[test]
     fn what_is_nan_meets_nothing() {
         let flat = Metrics::of(&Tensor::new(&[2], &[1f32, 1.]), &Tensor::new(&[2], &[1f32, 2.]));
-        let unmet = "a.b.correlation<=1".parse::<Requirement>().unwrap().unmet(&flat, 1.0);
-        assert_eq!(unmet, Some("correlation is NaN, where <= 1 is required".into()));
+        let requirement: Requirement = "a.b.correlation<=1".parse().unwrap();
+        assert_eq!(
+            requirement.unmet(requirement.found(&flat, 1.0)),
+            Some("correlation is NaN, where <= 1 is required".into())
+        );
+    }
+
+    #[test]
+    fn the_nearest_to_a_limit_is_told() {
+        let least: Requirement = "*.psnr>=45".parse().unwrap();
+        assert_eq!(least.met("o", &[150.5, 160.0]), "o.psnr >= 45: 150.5 at least");
+        let most: Requirement = "o.max_abs<1".parse().unwrap();
+        assert_eq!(most.met("o", &[0.25, 0.5]), "o.max_abs < 1: 0.5 at most");
+    }
+
+    #[test]
+    fn words_are_as_far_apart_as_their_letters() {
+        let pairs = [("psnr", "psnr"), ("psnt", "psnr"), ("pnsr", "psnr"), ("", "snr"), ("sign", "bits")];
+        assert_eq!(pairs.map(|(a, b)| edits(a, b)), [0, 1, 2, 3, 3]);
     }
 
     #[test]
@@ -175,7 +230,7 @@ mod tests {
         let why = |text: &str| text.parse::<Requirement>().unwrap_err();
         assert_eq!(
             why("output_0.psnt>=45"),
-            "no metric is called 'psnt'; they are max_abs, mean_abs, cosine, correlation, snr, psnr, bits, top1"
+            "no metric is called 'psnt' (is psnr meant?); they are max_abs, mean_abs, cosine, correlation, snr, psnr, bits, top1"
         );
         assert_eq!(why("output_0.psnr=45"), "'output_0.psnr=45' is not of the form output_0.psnr>=45");
         assert_eq!(why("psnr>=45"), "'psnr>=45' is not of the form output_0.psnr>=45");
