@@ -92,7 +92,7 @@ impl Destinations {
     }
 }
 
-/// Errs where a path is that of something else than a folder; one that is not there is made.
+/// Errs where a path is that of something else than a folder. One that is not there will be made.
 pub(crate) fn as_folder(path: &Path) -> Outcome {
     if path.is_dir() || !path.exists() {
         return Ok(());
@@ -131,14 +131,10 @@ fn is_one(a: &Path, b: &Path) -> bool {
 
 /// The one spelling of a path, whether or not its last part is there.
 fn place(path: &Path) -> Option<PathBuf> {
-    let whole = path.canonicalize();
-    whole
-        .or_else(|_| {
-            Ok::<_, std::io::Error>(
-                files::folder(path).canonicalize()?.join(path.file_name().unwrap_or_default()),
-            )
-        })
-        .ok()
+    if let Ok(whole) = path.canonicalize() {
+        return Some(whole);
+    }
+    Some(files::folder(path).canonicalize().ok()?.join(path.file_name()?))
 }
 
 /// Are they two names of the same bytes on the disk?

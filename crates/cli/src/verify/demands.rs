@@ -30,8 +30,8 @@ fn requirement(text: &str) -> Result<Requirement, String> {
 fn help() -> String {
     let mut help = String::from(
         "What an output must reach, such as `output_0.psnr>=45`; `*` stands for every output, several may follow, and \
-         the signs are >=, <=, > and <. Every comparison of the output must reach it. Put the model before --require, or end the list with `--`. The \
-         metrics:",
+         the signs are >=, <=, > and <. Every comparison of the output must reach it. Put the model before --require, \
+         or end the list with `--`. The metrics:",
     );
     for metric in METRICS {
         help.push_str(&format!("\n  {:<12} {}", metric.name, metric.about));

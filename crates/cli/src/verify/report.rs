@@ -405,6 +405,7 @@ pub(super) fn small(value: f64) -> String {
 fn times(margin: f64) -> String {
     match margin {
         m if m.is_infinite() => "exact".into(),
+        0.0 => "0×".into(),
         m if m >= 10.0 => format!("{m:.0}×"),
         m if m >= 1.0 => format!("{m:.1}×"),
         m if m >= 1e-3 => {
@@ -436,7 +437,7 @@ mod tests {
     #[test]
     fn a_margin_below_one_reads_so() {
         let margins = [f64::INFINITY, 127.3, 9.96, 1.0, 0.9999, 2.16e-5 / 2.28e-5, 0.0123, 1.26e-5, 0.0];
-        let read = ["exact", "127×", "10.0×", "1.0×", "0.99×", "0.95×", "0.012×", "1.3e-5×", "0.0e0×"];
+        let read = ["exact", "127×", "10.0×", "1.0×", "0.99×", "0.95×", "0.012×", "1.3e-5×", "0×"];
         assert_eq!(margins.map(times), read);
     }
 }
