@@ -1,8 +1,11 @@
 //! Recipes, what is decided by them, and what is done: forms, scales and reasons, on graphs written down here.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+use edgewright_compiler::back::tflite::{INLINE_LIMIT, Interface, encode};
+use edgewright_compiler::compile::reopened;
 use edgewright_compiler::dialect::tfl::Builtin;
 use edgewright_compiler::evaluate::{Expressions, run};
+use edgewright_compiler::front::tflite::{File, open};
 use edgewright_compiler::ops::{Graph, Op};
 use edgewright_compiler::passes::Limits;
 use edgewright_compiler::quant::{Decision, Form, Outlook, Plan, Recipe, apply, plan};
@@ -187,6 +190,42 @@ fn what_is_decided_can_be_done_and_computes_nearly_the_same() {
             let snr = 10.0 * (power / noise).log10();
             assert!(snr > least, "{recipe}: output {at} keeps {snr} dB");
         }
+    }
+}
+
+/// A graph as a file.
+fn written(graph: &Graph, interface: &Interface) -> File {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.tflite");
+    encode(graph, interface, "", &[]).unwrap().write(&path, INLINE_LIMIT, &mut |_| {}).unwrap();
+    open(&path).unwrap()
+}
+
+#[test]
+fn a_file_that_is_quantized_keeps_its_names() {
+    let numbers = |count: usize| (0..count).map(|i| i.to_string()).collect();
+    let interface = Interface { key: "classify".into(), inputs: numbers(3), outputs: numbers(9) };
+    let file = written(&parse(READERS), &interface);
+    let called = |file: &File, tensors: &[usize]| -> Vec<String> {
+        tensors.iter().map(|&t| file.model.subgraphs[0].tensors[t].name.clone()).collect()
+    };
+    let main = &file.model.subgraphs[0];
+    assert_eq!(called(&file, &main.inputs), ["x", "i", "v"]);
+    for recipe in ["fp16", "dynamic-int8", "weight-int8", "weight-int4"] {
+        let mut compiled = reopened(&file).unwrap();
+        let plan = planned(&compiled.graph, recipe);
+        apply(&mut compiled.graph, &plan).unwrap();
+        let quantized = written(&compiled.graph, &compiled.interface);
+        assert_eq!(compiled.interface, interface);
+        let now = &quantized.model.subgraphs[0];
+        assert_eq!(called(&quantized, &now.inputs), called(&file, &main.inputs));
+        assert_eq!(called(&quantized, &now.outputs), called(&file, &main.outputs));
+        // Weights and results; what spellings bring is counted anew.
+        let names: Vec<&str> = now.tensors.iter().map(|t| t.name.as_str()).collect();
+        let kept = |name: &str| name.contains('/') || names.contains(&name);
+        let lost: Vec<&str> =
+            main.tensors.iter().map(|t| t.name.as_str()).filter(|name| !kept(name)).collect();
+        assert!(lost.is_empty(), "{recipe}: {lost:?} of {names:?}");
     }
 }
 
