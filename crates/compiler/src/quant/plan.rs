@@ -115,7 +115,7 @@ fn threshold(dtype: DType) -> f64 {
 /// A head of at most this part of a network's weights stays in float: in int8 the file would be half a percent smaller.
 const SMALL_HEAD: f64 = 1.0 / 600.0;
 
-/// Where nothing is gained in speed, the smallest layers that together have this part of all weights stay in float.
+/// Where integers gain no speed, the smallest layers that together have this part of all weights stay in float.
 const SMALL_LAYERS: f64 = 1.0 / 200.0;
 
 /// A head of at most this part of its products takes them in f32.
@@ -208,10 +208,11 @@ impl Planner<'_> {
         if count < wanted[0].min_elements {
             return Err(format!("{count} elements, fewer than {}", wanted[0].min_elements));
         }
-        if wanted[0].compute == Compute::Floats && !wanted[0].verbatim && self.small.contains(&weight) {
+        let chosen_here = wanted[0].dtype.is_int() && !wanted[0].verbatim;
+        if chosen_here && wanted[0].compute == Compute::Floats && self.small.contains(&weight) {
             return Err("small: it would add as much noise as a large one, and save little".into());
         }
-        let head = self.heads.get(&weight).filter(|_| wanted[0].dtype.is_int() && !wanted[0].verbatim);
+        let head = self.heads.get(&weight).filter(|_| chosen_here);
         if head.is_some_and(|share| share.elements <= SMALL_HEAD) {
             return Err("makes an output, which shows its rounding; in float it is small".into());
         }
