@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use compiler::ops::Layout;
-use compiler::verify::{MEASURED, Verdict, WHOLE_MODEL, between, compare, fitted};
+use compiler::verify::{MEASURED, Rounding, Verdict, WHOLE_MODEL, between, compare, fitted};
 use ir::{Diagnostic, Tensor, TensorType};
 
 use super::chain::Chain;
@@ -54,7 +54,7 @@ pub(crate) struct Outputs {
     pub(crate) runtime: Option<String>,
     pub(crate) tensors: Vec<Tensor>,
     /// How far each is from float64, where that is known.
-    rounding: Vec<Option<f64>>,
+    rounding: Vec<Option<Rounding>>,
     /// As PyTorch lays them out.
     torch: bool,
     /// Has it narrow weights?

@@ -6,7 +6,7 @@ use compiler::evaluate::WRONG_INPUTS;
 use compiler::lint::Profile;
 use compiler::ops::Layout;
 use compiler::quant::Recipe;
-use compiler::verify::{Recording, fitted};
+use compiler::verify::{Recording, Rounding, fitted};
 use indexmap::IndexSet;
 use ir::{DType, Diagnostic, Tensor, TensorType};
 
@@ -24,8 +24,8 @@ pub(crate) struct Given {
     feeds: Vec<Feed>,
     /// PyTorch's outputs, in order; empty where they are not known.
     pub(crate) outputs: Vec<Tensor>,
-    /// For each output, the largest difference of PyTorch's float32 from its float64, where that is known.
-    pub(crate) rounding: Vec<Option<f64>>,
+    /// For each output, how far PyTorch is from its own float64, where that is known.
+    pub(crate) rounding: Vec<Option<Rounding>>,
 }
 
 /// What an input is given.

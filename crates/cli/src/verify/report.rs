@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use compiler::verify::Verdict;
+use compiler::verify::{Rounding, Verdict};
 use indexmap::{IndexMap, IndexSet};
 use ir::{DType, Diagnostic};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) struct Row {
     /// The output's name.
     pub(crate) name: String,
     /// PyTorch's own rounding at this output, where it is recorded.
-    pub(crate) rounding: Option<f64>,
+    pub(crate) rounding: Option<Rounding>,
     /// The data range that was said for it.
     pub(crate) range: Option<f64>,
     /// Is it judged by the bar of float models? Else it is only measured.
@@ -401,7 +401,7 @@ impl Report {
                 "judged": row.is_judged(),
                 "pass": faults.is_empty(),
                 "fault": if faults.is_empty() { None } else { Some(faults.join("; ")) },
-                "rounding": row.rounding,
+                "rounding": row.rounding.map(|rounding| rounding.largest),
                 "metrics": row.verdict.as_ref().ok().map(|v| metrics(v, row.range)),
             })
         };
