@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import harness
+import pytest
 
 
 def test_two_conversions_give_the_same_bytes(tmp_path):
@@ -25,14 +26,12 @@ def test_an_existing_file_is_kept_unless_forced(tmp_path):
     assert target.read_bytes()[4:8] == b"TFL3"
 
 
-def test_a_killed_conversion_leaves_no_output(tmp_path):
-    """Stopped at several moments, the last of them near the end: the output is whole or not there."""
-    archive, target = harness.exported("vs10_embedder_core"), tmp_path / "model.tflite"
+def stopped(archive, target, number, moments):
+    """Converts and stops that by a signal at parts of the time that it takes; yields how each of these runs ended."""
     started = time.monotonic()
     harness.convert(archive, target)
     whole, took = target.read_bytes(), time.monotonic() - started
-    killed = 0
-    for part in (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9):
+    for part in moments:
         target.unlink(missing_ok=True)
         process = subprocess.Popen(
             [harness.edgewright.find_program(), "convert", str(archive), "-o", str(target)],
@@ -40,10 +39,28 @@ def test_a_killed_conversion_leaves_no_output(tmp_path):
             stderr=subprocess.DEVNULL,
         )
         time.sleep(part * took)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        process.send_signal(number)
+        ended = process.wait()
         assert not target.exists() or target.read_bytes() == whole
-    assert killed >= 1, "no conversion was stopped: the model is too small for this machine"
+        yield ended
+
+
+def test_a_killed_conversion_leaves_no_output(tmp_path):
+    """Stopped at several moments, the last of them near the end: the output is whole or not there."""
+    archive, target = harness.exported("vs10_embedder_core"), tmp_path / "model.tflite"
+    ends = list(stopped(archive, target, signal.SIGKILL, (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)))
+    assert -signal.SIGKILL in ends, "no conversion was stopped: the model is too small for this machine"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_conversion_that_is_told_to_end_leaves_nothing(tmp_path, number):
+    """It ends by the signal, without an unfinished file."""
+    archive, target = harness.exported("vs10_embedder_core"), tmp_path / "model.tflite"
+    ends = []
+    for ended in stopped(archive, target, number, (0.1, 0.5, 0.7, 0.8, 0.9)):
+        ends.append(ended)
+        assert ended in (0, -number) and not list(tmp_path.glob(".*")), (ended, list(tmp_path.iterdir()))
+    assert -number in ends, "no conversion was stopped: the model is too small for this machine"
 
 
 def test_a_damaged_archive_is_refused(tmp_path):

@@ -14,6 +14,7 @@ use compiler::passes::Limits;
 use ir::{Diagnostic, Journal, Silent};
 
 use crate::convert::{Reading, write_json};
+use crate::destination::Destinations;
 use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::Progress;
 
@@ -58,6 +59,8 @@ pub(crate) struct Solved {
 
 impl Check {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
+        let mut files = Destinations::beside([self.model.as_path(), Path::new(&self.profile)]);
+        files.replace(&self.json)?;
         let profile = Profile::find(&self.profile)?;
         let found = match self.is_archive() {
             true => self.archive(&profile, quiet)?,

@@ -16,10 +16,11 @@ use compiler::quant::{Plan, Recipe, apply};
 use ir::{Diagnostic, Journal, Observer};
 use serde_json::{Value, json};
 
-use crate::outcome::{Outcome, UNREADABLE, USAGE, may_write, print, say};
+use crate::destination::{Destinations, as_folder};
+use crate::outcome::{Outcome, UNREADABLE, USAGE, print, say};
 use crate::progress::{Progress, peak};
 use crate::quantize::{Warning, plan_json, planned};
-use crate::verify::{Given, Ways, after_conversion, recorded};
+use crate::verify::{Given, Ways, after_conversion, recorded, recordings};
 use crate::weights::Filling;
 use crate::written::write;
 
@@ -120,7 +121,7 @@ pub(crate) struct Debug {
 impl Convert {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("tflite"));
-        may_write(&output, self.force || self.debug.stop_after.is_some())?;
+        self.may_write(&output)?;
         if self.ways.said() && !self.verify {
             let message = "--recorded, --runtime and --litert-lib are for --verify";
             return Err(vec![Diagnostic::new(USAGE, message).help("say --verify too")]);
@@ -175,6 +176,20 @@ impl Convert {
             }
         }
         verified.map_or(Ok(()), |(_, _, outcome)| outcome)
+    }
+
+    /// Errs where something is to be written that cannot be, or that would replace what is read.
+    fn may_write(&self, output: &Path) -> Outcome {
+        let recipe = self.quantize.as_deref().map(Path::new);
+        let said = [Some(self.model.as_path()), recipe, self.filling.file(), self.target.file()];
+        let said = said.into_iter().flatten().map(Path::to_owned);
+        let mut files =
+            Destinations::beside(said.chain(self.ways.files()).chain(recordings(&self.model, &[])));
+        if self.debug.stop_after.is_none() {
+            files.take(output, "tflite", self.force)?;
+            files.replace(&self.json)?;
+        }
+        self.debug.dump_ir.as_deref().map_or(Ok(()), as_folder)
     }
 
     /// Gives the weights of a compiled model the forms that a recipe asks for.
@@ -272,6 +287,11 @@ fn contradicted(program: &torch::Program, assumed: &[(String, Holds)], runs: Vec
 }
 
 impl Target {
+    /// The file of a profile, where the profile is one's own.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.profile.as_deref().map(Path::new)
+    }
+
     /// Does it ask for anything but what goes without saying?
     pub(crate) fn is_given(&self) -> bool {
         let plain = self.io_layout.is_none() && self.names == "positional";

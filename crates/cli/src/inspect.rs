@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use ir::Diagnostic;
 
 use crate::convert::{Reading, Target};
+use crate::destination::Destinations;
 use crate::outcome::{Outcome, UNREADABLE, USAGE};
 
 /// Say what is in a model.
@@ -44,6 +45,9 @@ pub(crate) enum Subject {
 
 impl Inspect {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
+        let said = [Some(self.model.as_path()), self.target.file()];
+        let mut files = Destinations::beside(said.into_iter().flatten());
+        files.replace(&self.json)?;
         let unreadable =
             |e| vec![Diagnostic::new(UNREADABLE, format!("{} cannot be read: {e}", self.model.display()))];
         let mut head = [0; 8];

@@ -2,6 +2,7 @@
 
 mod check;
 mod convert;
+mod destination;
 mod document;
 mod explain;
 mod inspect;
@@ -12,6 +13,8 @@ mod profiles;
 mod progress;
 mod quantize;
 mod setup;
+#[cfg(unix)]
+mod signals;
 mod table;
 mod verify;
 mod weights;
@@ -70,6 +73,11 @@ fn main() -> ExitCode {
     let Arguments { verb, quiet } = Arguments::parse();
     // A panic is a fault of ours: it is told as one, with the exit status of one.
     std::panic::set_hook(Box::new(|_| {}));
+    // A process that serves another makes no files; its parent says when it ends.
+    #[cfg(unix)]
+    if !matches!(verb, Verb::Serve) {
+        signals::watch();
+    }
     let ended = std::panic::catch_unwind(move || run(verb, quiet));
     outcome::exit(ended.unwrap_or_else(|panic| Err(vec![outcome::panicked(&*panic)])))
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use ir::{Code, Diagnostic, Exit, Level};
@@ -18,11 +17,6 @@ ir::codes! {
 
     /// A file cannot be read or written.
     UNREADABLE = "unreadable", Io;
-
-    /// The output file exists already.
-    ///
-    /// Edgewright does not replace a file unless it is told to: say `--force`.
-    OUTPUT_EXISTS = "output-exists", Usage;
 }
 
 /// Every code of every crate.
@@ -33,6 +27,7 @@ pub(crate) fn codes() -> Vec<&'static Code> {
         .chain(compiler::codes())
         .chain(CODES)
         .chain(crate::check::CODES)
+        .chain(crate::destination::CODES)
         .chain(crate::verify::codes())
         .chain(crate::weights::CODES)
         .collect();
@@ -66,17 +61,6 @@ pub(crate) fn report(found: &[Diagnostic]) {
         let _ = writeln!(text, "{errors} errors; nothing was written");
     }
     say(&text);
-}
-
-/// Errs where the file is there already and is not to be replaced.
-pub(crate) fn may_write(path: &Path, force: bool) -> Outcome {
-    if !path.exists() || force {
-        return Ok(());
-    }
-    let message = format!("{} exists already", path.display());
-    Err(vec![
-        Diagnostic::new(OUTPUT_EXISTS, message).help("say --force to replace it, or -o for another file"),
-    ])
 }
 
 /// Writes to standard error. That it is closed is no reason to fail.

@@ -11,9 +11,11 @@ use ir::{Assumption, DType, Diagnostic};
 use serde_json::{Value, json};
 
 use crate::convert::{Debug, Reading, Source, Target, compiled, write_json};
-use crate::outcome::{Outcome, USAGE, may_write, print, report};
+use crate::destination::Destinations;
+use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::{Progress, peak};
 use crate::table::{Side, Table};
+use crate::verify::recordings;
 use crate::weights::Filling;
 use crate::written::write;
 
@@ -66,7 +68,7 @@ impl Quantize {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let recipe = Recipe::read(&self.recipe)?;
         let output = self.output.clone().unwrap_or_else(|| self.beside());
-        may_write(&output, self.force || self.plan)?;
+        self.may_write(&output)?;
         let mut progress = Progress::new(quiet);
         let mut compiled = self.opened(&recipe, &mut progress, quiet)?;
         let plan = planned(&mut compiled, &recipe, &self.target, &self.warning, &mut progress)?;
@@ -89,6 +91,18 @@ impl Quantize {
             print(&format!("{}{}\n", written.line(), summary(&plan)))?;
         }
         Ok(())
+    }
+
+    /// Errs where something is to be written that cannot be, or that would replace what is read.
+    fn may_write(&self, output: &Path) -> Outcome {
+        let recipe = Some(Path::new(&self.recipe));
+        let said = [Some(self.model.as_path()), recipe, self.filling.file(), self.target.file()];
+        let said = said.into_iter().flatten().map(Path::to_owned);
+        let mut files = Destinations::beside(said.chain(recordings(&self.model, &[])));
+        if !self.plan {
+            files.take(output, "tflite", self.force)?;
+        }
+        files.replace(&self.json)
     }
 
     /// `model.dynamic-int8.tflite` beside the model.

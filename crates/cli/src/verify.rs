@@ -24,13 +24,14 @@ use ir::{Code, Diagnostic};
 use serde_json::Value;
 
 use crate::convert::{Reading, Target, write_json};
+use crate::destination::Destinations;
 use crate::outcome::{Outcome, print};
 use crate::progress::Progress;
 
 use chain::Chain;
 use check::{After, Check};
 use demands::Demands;
-pub(crate) use given::{Given, recorded};
+pub(crate) use given::{Given, recorded, recordings};
 use images::Images;
 use operators::Right;
 use panels::Panels;
@@ -133,6 +134,11 @@ impl Ways {
         !self.recorded.is_empty()
     }
 
+    /// The files that are named.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.recorded.iter().chain(&self.litert_lib).cloned()
+    }
+
     /// Is something said that means nothing where nothing is verified?
     pub(crate) fn said(&self) -> bool {
         !self.recorded.is_empty() || self.litert_lib.is_some() || self.runtime != Runtime::All
@@ -141,6 +147,7 @@ impl Ways {
 
 impl Verify {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
+        self.may_write()?;
         let mut progress = Progress::new(quiet);
         let subject = match self.is_archive() {
             true => {
@@ -185,6 +192,16 @@ impl Verify {
             print(&report.text(self.worst))?;
         }
         report.outcome()
+    }
+
+    /// Errs where something is to be written that cannot be, or that would replace what is read.
+    fn may_write(&self) -> Outcome {
+        let models = [self.model.clone(), self.model.with_extension("pt2")].into_iter();
+        let said = self.reference.iter().chain(&self.then).chain(&self.against).cloned();
+        let pictures = self.images.files().chain(self.target.file().map(Path::to_owned));
+        let recorded = self.ways.files().chain(recordings(&self.model, &[]));
+        let mut files = Destinations::beside(models.chain(said).chain(pictures).chain(recorded));
+        files.replace(self.picture.iter().chain(&self.json))
     }
 
     fn is_archive(&self) -> bool {

@@ -10,7 +10,8 @@ use ir::{Constant, Diagnostic};
 use serde_json::{Value, json};
 
 use crate::convert::write_json;
-use crate::outcome::{Outcome, USAGE, may_write, print, report};
+use crate::destination::Destinations;
+use crate::outcome::{Outcome, USAGE, print, report};
 use crate::progress::Progress;
 use crate::table::{Side, Table};
 
@@ -153,7 +154,7 @@ impl Weights {
             Part::List(part) => part.run(quiet),
             Part::Extract(part) => part.run(quiet),
             Part::Diff(part) => part.run(quiet),
-            Part::Convert(part) => part.written.write(&part.file.open(quiet)?, quiet),
+            Part::Convert(part) => part.run(quiet),
             Part::Fill(part) => part.run(quiet),
         }
     }
@@ -161,6 +162,8 @@ impl Weights {
 
 impl List {
     fn run(self, quiet: bool) -> Outcome {
+        let mut files = Destinations::beside([&self.file.file]);
+        files.replace(&self.json)?;
         let tensors = under(&self.file.open(quiet)?, &self.prefix, false);
         let total: usize = tensors.values().map(Constant::bytes).sum();
         if let Some(path) = &self.json {
@@ -189,8 +192,16 @@ impl List {
     }
 }
 
+impl Rewrite {
+    fn run(self, quiet: bool) -> Outcome {
+        self.written.check(&self.file.file)?;
+        self.written.write(&self.file.open(quiet)?, quiet)
+    }
+}
+
 impl Extract {
     fn run(self, quiet: bool) -> Outcome {
+        self.written.check(&self.file.file)?;
         let all = self.file.open(quiet)?;
         let tensors = under(&all, &self.prefix, self.strip);
         if tensors.is_empty() {
@@ -202,10 +213,10 @@ impl Extract {
 
 impl Fill {
     fn run(self, quiet: bool) -> Outcome {
+        Destinations::beside([&self.model, &self.weights]).take(&self.output, "pt2", self.force)?;
         let options = torch::Options { model: self.program.clone(), ..Default::default() };
         let wanted = torch::state(&self.model, &options)?;
         let given = fitted(&wanted, &taken(&self.weights, self.strip_prefix.as_deref(), quiet)?)?;
-        may_write(&self.output, self.force)?;
         let mut progress = Progress::new(quiet);
         let length = write_filled(&self.output, &self.model, &wanted, &given, &mut |done| {
             progress.tick(|| format!("writing {:.0} MB", done as f64 / 1e6));
@@ -217,6 +228,8 @@ impl Fill {
 
 impl Diff {
     fn run(self, quiet: bool) -> Outcome {
+        let mut files = Destinations::beside([&self.first, &self.second]);
+        files.replace(&self.json)?;
         let open = |file: &Path| Opened { file: file.to_path_buf(), program: None }.open(quiet);
         let (first, second) = (open(&self.first)?, open(&self.second)?);
         let mut progress = Progress::new(quiet);
@@ -309,8 +322,12 @@ impl Opened {
 }
 
 impl Written {
+    /// Errs where it cannot be written, or would replace the file that is read.
+    fn check(&self, read: &Path) -> Outcome {
+        Destinations::beside([read]).take(&self.output, "safetensors", self.force)
+    }
+
     fn write(&self, tensors: &IndexMap<String, Constant>, quiet: bool) -> Outcome {
-        may_write(&self.output, self.force)?;
         let mut progress = Progress::new(quiet);
         let total: usize = tensors.values().map(Constant::bytes).sum();
         let length = write_safetensors(&self.output, tensors, &mut |done| {
@@ -325,6 +342,11 @@ impl Filling {
     /// Are other weights asked for?
     pub(crate) fn is_given(&self) -> bool {
         self.weights.is_some()
+    }
+
+    /// The file of other weights.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.weights.as_deref()
     }
 
     /// Gives the program of the archive the weights that were asked for. Errs with everything that does not fit.

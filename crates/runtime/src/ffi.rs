@@ -3,6 +3,7 @@
 //! The facts are those of LiteRT's public headers (`litert/c/*.h`). The binary interface changes between
 //! releases without a version function, so [`Api::load`] looks for symbols that tell releases apart.
 
+use std::error::Error as _;
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
 
@@ -112,6 +113,13 @@ const SENTINELS: &[(&str, &str)] = &[
     ("LiteRtCompiledModelIsNonCpuFullyAccelerated", "2.3"),
 ];
 
+/// Why the loader does not open a library: its own words, without the path that it begins them with.
+fn reason(path: &Path, error: &libloading::Error) -> String {
+    let said = error.source().map_or_else(|| error.to_string(), |loader| loader.to_string());
+    let prefix = format!("{}: ", path.display());
+    said.strip_prefix(&prefix).unwrap_or(&said).to_owned()
+}
+
 macro_rules! api {
     ($($name:ident ( $($argument:ty),* $(,)? ) $(-> $result:ty)?;)*) => {
         /// The functions of the loaded library, which stays open until the process ends.
@@ -126,7 +134,7 @@ macro_rules! api {
                 let unusable = |why: String| Error::Library { path: path.to_owned(), why };
                 // SAFETY: opening a library runs its initialisers. The caller named this file as LiteRT's
                 // library; its initialisers register kernels and rely on nothing of ours.
-                let library = unsafe { libloading::Library::new(path) }.map_err(|e| unusable(e.to_string()))?;
+                let library = unsafe { libloading::Library::new(path) }.map_err(|e| unusable(reason(path, &e)))?;
                 for (symbol, since) in SENTINELS {
                     // SAFETY: the address is looked at, never called or read through.
                     if unsafe { library.get::<*const c_void>(symbol.as_bytes()) }.is_err() {

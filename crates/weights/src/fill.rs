@@ -8,14 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crc32fast::Hasher;
+use files::Unfinished;
 use indexmap::IndexMap;
 use ir::{Constant, Diagnostic, FileRange, Storage, Tensor};
-use tempfile::NamedTempFile;
 
 use crate::entries::{Entries, Entry};
 use crate::safetensors::packed;
 use crate::slab::{Broken, COPIED, stream};
-use crate::write::beside;
 use crate::{UNFILLABLE_WEIGHT, UNREADABLE_TENSORS, malformed, unread, unreadable};
 
 /// Writes the file `archive` to `path` with the elements of `given` in the place of the weights of these names, and gives
@@ -32,7 +31,7 @@ pub fn write_filled(
 ) -> Result<u64, Vec<Diagnostic>> {
     let opened = Entries::open(archive).map_err(|d| vec![d])?;
     let filled = distributed(blocks(wanted, given)?, &opened).map_err(|why| vec![malformed(archive, why)])?;
-    let file = beside(path).map_err(|e| vec![unwritable(path, &e)])?;
+    let file = Unfinished::beside(path).map_err(|e| vec![unwritable(path, &e)])?;
     let out = BufWriter::with_capacity(COPIED, file);
     let mut copy = Copying { source: &opened.file, out, at: 0, progress };
     let mut checksums = Vec::new();
@@ -48,7 +47,7 @@ pub fn write_filled(
             file.seek(SeekFrom::Start(field))?;
             file.write_all(&checksum.to_le_bytes())?;
         }
-        file.persist(path).map(drop).map_err(|e| e.error)
+        file.finish(path)
     };
     finish().map_err(|e| vec![unwritable(path, &e)])?;
     Ok(opened.length)
@@ -180,7 +179,7 @@ fn checksum_fields(file: &File, entry: &Entry) -> Result<[u64; 2], String> {
 /// A file that is written as another is read.
 struct Copying<'a> {
     source: &'a File,
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<Unfinished>,
     /// How much was written.
     at: u64,
     progress: &'a mut dyn FnMut(u64),

@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use files::Unfinished;
 use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic};
 use safetensors::Dtype;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use crate::slab::{Broken, COPIED, stream};
 use crate::{UNREADABLE_TENSORS, UNWRITABLE_TENSOR, unread};
@@ -24,7 +24,7 @@ pub fn write_safetensors(
     let failed = |e: io::Error| {
         vec![Diagnostic::new(UNREADABLE_TENSORS, format!("{} cannot be written: {e}", path.display()))]
     };
-    let file = beside(path).map_err(failed)?;
+    let file = Unfinished::beside(path).map_err(failed)?;
     let mut out = BufWriter::with_capacity(COPIED, file);
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     out.write_all(&header).map_err(failed)?;
@@ -42,18 +42,8 @@ pub fn write_safetensors(
         })?;
     }
     let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.persist(path).map_err(|e| failed(e.error))?;
+    file.finish(path).map_err(failed)?;
     Ok(written)
-}
-
-/// A file beside `path`, to be renamed to it when it is whole.
-pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut named = tempfile::Builder::new();
-    named.prefix(".").suffix(".part");
-    #[cfg(unix)]
-    let named = named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask takes its part
-    named.tempfile_in(folder)
 }
 
 /// Tensors with their names.

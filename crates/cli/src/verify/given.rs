@@ -92,8 +92,11 @@ impl Given {
 
 /// The recordings that are named, or those that lie beside a file; none where there are none.
 pub(crate) fn recorded(beside: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diagnostic>> {
-    let paths = if named.is_empty() { recordings(beside) } else { named.to_vec() };
-    paths.iter().map(|path| read(path)).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])
+    recordings(beside, named)
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<_, Diagnostic>>()
+        .map_err(|d| vec![d])
 }
 
 /// The recordings of the model that a file was made of, as its name tells: those of `model` for
@@ -106,7 +109,7 @@ pub(crate) fn recorded_as_kin(
     let found: Vec<Vec<PathBuf>> = kin(&stem)
         .into_iter()
         // The name may have dots, so it gets an extension to lose.
-        .map(|stem| recordings(&beside.with_file_name(format!("{stem}.tflite"))))
+        .map(|stem| recordings(&beside.with_file_name(format!("{stem}.tflite")), &[]))
         .filter(|paths| !paths.is_empty())
         .collect();
     let [paths] = &found[..] else { return Ok(Vec::new()) };
@@ -140,8 +143,11 @@ fn kin(stem: &str) -> IndexSet<String> {
 /// among them: what was recorded is not of these.
 const WAYS: &[&str] = &["fp32", "float32", "f16", "float16", "int8", "int4", "nchw", "nhwc"];
 
-/// The files of recordings that lie beside a file under its name.
-fn recordings(beside: &Path) -> Vec<PathBuf> {
+/// The files of the recordings that are named, or of those that lie beside a file under its name.
+pub(crate) fn recordings(beside: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
+    if !named.is_empty() {
+        return named.to_vec();
+    }
     let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
     let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
     all.take_while(|path| path.exists()).collect()

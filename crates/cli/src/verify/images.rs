@@ -44,6 +44,15 @@ impl Images {
         !self.images.is_empty()
     }
 
+    /// The pictures that are named, as far as they are there.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let place = |text: &String| match text.split_once('=') {
+            Some((_, place)) if !Path::new(text).exists() => place.to_string(),
+            _ => text.clone(),
+        };
+        self.images.iter().map(place).flat_map(|place| listed(&place).unwrap_or_default())
+    }
+
     pub(crate) fn preprocess(&self) -> Preprocess {
         self.preprocess.clone().unwrap_or_default()
     }

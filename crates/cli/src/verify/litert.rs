@@ -9,9 +9,9 @@ use compiler::dialect::tfl;
 use compiler::front::tflite::{self, File, import_traced};
 use compiler::ops::Graph;
 use compiler::verify::{Executor, Probe, twin};
+use files::Scratch;
 use ir::{Diagnostic, Tensor, ValueId};
 use runtime::{Child, Kernels, Settings};
-use tempfile::TempDir;
 
 use crate::outcome::UNREADABLE;
 use crate::place;
@@ -61,7 +61,7 @@ pub(crate) struct LiteRtProbe<'g> {
     graph: &'g Graph,
     library: PathBuf,
     kernels: Kernels,
-    folder: TempDir,
+    folder: Scratch,
 }
 
 impl<'g> LiteRtProbe<'g> {
@@ -102,7 +102,7 @@ pub(crate) struct FileProbe {
     inputs: Vec<ValueId>,
     library: PathBuf,
     kernels: Kernels,
-    folder: TempDir,
+    folder: Scratch,
 }
 
 impl FileProbe {
@@ -164,9 +164,6 @@ impl Probe for FileProbe {
 }
 
 /// A folder that is gone when its value is dropped.
-pub(crate) fn folder() -> Result<TempDir, Diagnostic> {
-    tempfile::Builder::new()
-        .prefix("edgewright.")
-        .tempdir()
-        .map_err(|e| Diagnostic::new(UNREADABLE, format!("no temporary folder can be made: {e}")))
+pub(crate) fn folder() -> Result<Scratch, Diagnostic> {
+    Scratch::new().map_err(|e| Diagnostic::new(UNREADABLE, format!("no temporary folder can be made: {e}")))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use files::Unfinished;
 use ir::Diagnostic;
 use png::{BitDepth, ColorType, Transformations};
 use zune_jpeg::JpegDecoder;
@@ -131,10 +132,9 @@ pub(crate) fn write(path: &Path, width: usize, channels: usize, levels: &[u8]) -
     let mut writer = encoder.write_header().map_err(|e| failed(e.to_string()))?;
     writer.write_image_data(levels).map_err(|e| failed(e.to_string()))?;
     writer.finish().map_err(|e| failed(e.to_string()))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+    let written = Unfinished::beside(path).and_then(|mut file| {
         file.write_all(&bytes)?;
-        file.persist(path).map_err(|e| e.error).map(drop)
+        file.finish(path)
     });
     written.map_err(|e| failed(e.to_string()))
 }

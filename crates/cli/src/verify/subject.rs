@@ -8,9 +8,9 @@ use compiler::dialect::tfl::{self, Model, PROVENANCE, decode};
 use compiler::front::{tflite, torch};
 use compiler::ops::{Graph, Layout};
 use compiler::passes::layout::CHANNELS_LAST;
+use files::Scratch;
 use indexmap::IndexSet;
 use ir::{DType, Diagnostic, Journal, Silent, TensorType};
-use tempfile::TempDir;
 
 use super::NOTHING_VERIFIED;
 use super::litert::folder;
@@ -34,7 +34,7 @@ pub(crate) struct Subject {
     pub(crate) narrow: Vec<DType>,
     /// The inputs and outputs that the file says have their channels last: `input 0`.
     last: Vec<String>,
-    _folder: Option<TempDir>,
+    _folder: Option<Scratch>,
 }
 
 impl Subject {

@@ -140,12 +140,7 @@ impl Definition for Conv2d {
                 self.groups
             )));
         }
-        let padding = geometry.window.tfl_padding(geometry.image).ok_or_else(|| {
-            Illegal(format!(
-                "CONV_2D pads VALID or SAME; around {:?} pixels, {:?} is neither",
-                geometry.image, self.padding
-            ))
-        })?;
+        let padding = geometry.window.tfl_padding(Builtin::CONV_2D, geometry.image)?;
         let call = tfl::Call::new(Builtin::CONV_2D)
             .input(0)
             .input(1)

@@ -213,8 +213,9 @@ impl Definition for ConvTranspose2d {
         let extent = self.extent(&inputs[0].sizes()?, &inputs[1].sizes()?)?;
         let padding = self.tfl_padding(&extent).ok_or_else(|| {
             Illegal(format!(
-                "TRANSPOSE_CONV has no padding that leaves out {:?} pixels before a result of {:?}",
-                self.padding, self.size
+                "TRANSPOSE_CONV has no padding that leaves out {} pixels along height and {} along width of a result \
+                 of {}×{}",
+                self.padding[0], self.padding[1], self.size[0], self.size[1]
             ))
         })?;
         let sizes = self.layout.image(extent.batch, extent.outputs, self.size);

@@ -145,12 +145,7 @@ impl Definition for DepthwiseConv2d {
         }
         HYBRID.admit(inputs[0], inputs[1])?;
         let geometry = self.geometry(&inputs[0].sizes()?, &inputs[1].sizes()?)?;
-        let padding = geometry.window.tfl_padding(geometry.image).ok_or_else(|| {
-            Illegal(format!(
-                "DEPTHWISE_CONV_2D pads VALID or SAME; around {:?} pixels, {:?} is neither",
-                geometry.image, self.padding
-            ))
-        })?;
+        let padding = geometry.window.tfl_padding(Builtin::DEPTHWISE_CONV_2D, geometry.image)?;
         let call = tfl::Call::new(Builtin::DEPTHWISE_CONV_2D)
             .inputs(0..2)
             .set(options::PADDING, padding)

@@ -168,12 +168,7 @@ impl Definition for Pool2d {
         }
         let sizes = inputs[0].sizes()?;
         let image = [sizes[1], sizes[2]];
-        let padding = self.window().tfl_padding(image).ok_or_else(|| {
-            Illegal(format!(
-                "{builtin} pads VALID or SAME; around {image:?} pixels, {:?} is neither",
-                self.padding
-            ))
-        })?;
+        let padding = self.window().tfl_padding(builtin, image)?;
         Ok(tfl::Call::new(builtin)
             .input(0)
             .set(options::PADDING, padding)

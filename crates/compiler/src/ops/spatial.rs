@@ -1,5 +1,7 @@
 //! What operators on images share: which axis holds channels, how a window moves, what is fused behind them.
 
+use std::fmt;
+
 use ir::{Attribute, DType, FromAttribute, Mismatch, Tensor, ToAttribute};
 
 use super::matrix::Real;
@@ -181,6 +183,15 @@ impl Padding {
     }
 }
 
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Padding { before, after } if before == after => write!(f, "{before} on each side"),
+            Padding { before, after } => write!(f, "{before} before and {after} after"),
+        }
+    }
+}
+
 impl ToAttribute for Padding {
     fn to_attribute(&self) -> Option<Attribute> {
         [self.before, self.after].to_attribute()
@@ -221,17 +232,25 @@ impl Window {
         Ok(result)
     }
 
-    /// How TFLite spells this padding for an image of this height and width: `VALID` adds nothing, `SAME` adds
+    /// How a builtin spells this padding for an image of this height and width: `VALID` adds nothing, `SAME` adds
     /// what makes the result `ceil(size / stride)` long, the odd pixel after (`tflite/kernels/padding.h`).
-    /// `None` where it is neither.
-    pub fn tfl_padding(&self, image: [usize; 2]) -> Option<tfl::Padding> {
+    /// Errs where it is neither.
+    pub fn tfl_padding(
+        &self,
+        builtin: tfl::Builtin,
+        image: [usize; 2],
+    ) -> Result<tfl::Padding, tfl::Illegal> {
         if self.padding == [Padding::default(); 2] {
-            return Some(tfl::Padding::VALID);
+            return Ok(tfl::Padding::VALID);
         }
-        if self.stride.contains(&0) {
-            return None;
+        if !self.stride.contains(&0) && (0..2).all(|i| self.padding[i] == self.same(i, image[i])) {
+            return Ok(tfl::Padding::SAME);
         }
-        (0..2).all(|i| self.padding[i] == self.same(i, image[i])).then_some(tfl::Padding::SAME)
+        let ([height, width], [along_height, along_width]) = (image, self.padding);
+        Err(tfl::Illegal(format!(
+            "{builtin} pads VALID or SAME; around {height}×{width} pixels, {along_height} along height and \
+             {along_width} along width is neither"
+        )))
     }
 
     /// What TFLite's padding adds around an image of this height and width: the inverse of
@@ -251,5 +270,26 @@ impl Window {
         let reach = (result.max(1) - 1).saturating_mul(self.stride[axis]).saturating_add(self.extent()[axis]);
         let total = reach.saturating_sub(size);
         Padding { before: total / 2, after: total - total / 2 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_that_no_builtin_has_is_told_in_words() {
+        let window = Window {
+            kernel: [3, 3],
+            stride: [2, 2],
+            dilation: [1, 1],
+            padding: [Padding::both(1), Padding { before: 0, after: 1 }],
+        };
+        let why = window.tfl_padding(tfl::Builtin::CONV_2D, [64, 48]).unwrap_err();
+        let said = "CONV_2D pads VALID or SAME; around 64×48 pixels, 1 on each side along height and 0 before and 1 after \
+                    along width is neither";
+        assert_eq!(why.0, said);
+        let window = Window { padding: [Padding { before: 0, after: 1 }; 2], ..window };
+        assert_eq!(window.tfl_padding(tfl::Builtin::CONV_2D, [64, 48]).ok(), Some(tfl::Padding::SAME));
     }
 }

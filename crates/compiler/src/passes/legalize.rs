@@ -5,8 +5,9 @@ use ir::{Code, Diagnostic, ILLEGAL_OPERATOR, Node, Operator, OriginId, ValueId};
 
 use super::Limits;
 use super::limits::avoid;
+use crate::dialect::tfl::Builtin;
 use crate::lint::{Broken, Kind, Usage};
-use crate::ops::{Graph, Op, Pass};
+use crate::ops::{CATALOG, Graph, Op, Pass};
 
 ir::codes! {
     /// A tensor has more axes than the limit allows.
@@ -86,6 +87,7 @@ impl Check<'_> {
         let call = match node.op.to_tfl(&types).and_then(|call| avoid(call.operator).map(|()| call)) {
             Ok(call) => call,
             Err(why) => {
+                let why = self.forbidden(node).unwrap_or(why.0);
                 let message = format!("{spelled} cannot be spelled: {why}");
                 return self.add(ILLEGAL_OPERATOR, message, None, Some(node.origin));
             }
@@ -100,6 +102,15 @@ impl Check<'_> {
                 self.add(code, message, help, Some(node.origin));
             }
         }
+    }
+
+    /// The builtins of an operator, where all of them are forbidden: whatever else speaks against it could be lowered.
+    fn forbidden(&self, node: &Node<Op>) -> Option<String> {
+        let entry = CATALOG.iter().find(|entry| entry.names.contains(&node.op.name()))?;
+        let forbidden = |builtin: &&Builtin| self.limits.rules.forbid.contains(builtin);
+        let names: Vec<String> = entry.tfl.iter().take_while(forbidden).map(Builtin::to_string).collect();
+        let all = !names.is_empty() && names.len() == entry.tfl.len();
+        all.then(|| format!("{} is forbidden", names.join(" or ")))
     }
 
     /// Inputs and outputs have no line of their own: what reads or makes them has.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use files::Unfinished;
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use indexmap::IndexSet;
 use schema::{Datum, Default as Absence, Field, Kind, Reference, Scalar, Table, Value};
@@ -63,16 +64,11 @@ pub fn write_file<E: From<WriteError>>(
     inline_limit: u64,
     source: impl FnMut(usize, &mut dyn Write) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let beside = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut named = tempfile::Builder::new();
-    named.prefix(".").suffix(".part");
-    #[cfg(unix)]
-    let named = named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask takes its part
-    let file = named.tempfile_in(beside).map_err(WriteError::from)?;
+    let file = Unfinished::beside(path).map_err(WriteError::from)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let length = write(&mut out, model, inline_limit, source)?;
     let file = out.into_inner().map_err(|e| WriteError::Io(e.into_error()))?;
-    file.persist(path).map_err(|e| WriteError::Io(e.error))?;
+    file.finish(path).map_err(WriteError::from)?;
     Ok(length)
 }
 
