@@ -31,7 +31,10 @@ def main():
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         sys.exit(f"{arguments.checkpoint}: {error}")
     output = arguments.output or pathlib.Path(f"{stem(arguments)}.pt2")
-    edgewright.export(module, variant.inputs(0), output, source_root=ROOT)
+    try:
+        edgewright.export(module, variant.inputs(0), output, source_root=ROOT)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     print(f"{output}, and beside it what went in and came out: {output.with_suffix('.safetensors')}")
 
 

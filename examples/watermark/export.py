@@ -16,4 +16,6 @@ model.eval()
 image, message = picture(), random_message(bits=16)
 
 # Without `rounding`, so that the recorded run is small enough to be kept here.
-edgewright.export(model, (image, message), folder / "watermark.pt2", source_root=folder.parents[1], rounding=False)
+archive = folder / "watermark.pt2"
+edgewright.export(model, (image, message), archive, source_root=folder.parents[1], rounding=False)
+print(f"{archive}, and beside it what went in and came out")

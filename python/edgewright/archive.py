@@ -32,6 +32,8 @@ def export(module, args, path, kwargs=None, dynamic_shapes=None, strict=False, s
     path = pathlib.Path(path)
     if path.suffix != ".pt2":
         raise ValueError(f"the archive's name must end in .pt2: {path}")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} for {path.name}")
     if isinstance(args, torch.Tensor):
         raise TypeError("args must be a tuple of arguments: write (x,) for one tensor")
     _require_eval(module)

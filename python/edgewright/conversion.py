@@ -30,7 +30,8 @@ def convert(module, args, kwargs=None, dynamic_shapes=None, strict=False, option
     folder = tempfile.TemporaryDirectory(prefix="edgewright.")
     source = os.path.join(folder.name, "model.pt2")
     target = os.path.join(folder.name, "model.tflite")
-    archive.export(module, args, source, kwargs, dynamic_shapes, strict)
+    rounding = None if "--verify" in options else False
+    archive.export(module, args, source, kwargs, dynamic_shapes, strict, rounding=rounding)
     run = subprocess.run(
         [program, "convert", source, "-o", target, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -188,3 +188,8 @@ def test_the_safetensors_package_reads_the_same(tmp_path):
     tensors.save(given, tmp_path / "t.safetensors")
     back = package.load_file(tmp_path / "t.safetensors")
     assert set(back) == set(given) and all(torch.equal(back[name], tensor) for name, tensor in given.items())
+
+
+def test_a_folder_that_is_missing_is_told_before_the_export(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        edgewright.export(Counting().eval(), (torch.zeros(1),), tmp_path / "missing" / "m.pt2")

@@ -344,7 +344,11 @@ impl Target {
         for name in &self.forbid {
             let wanted = name.to_uppercase();
             let builtin = Builtin::NAMED.iter().copied().find(|b| b.name() == Some(&wanted));
-            let unknown = || vec![Diagnostic::new(USAGE, format!("no builtin is called '{name}'"))];
+            let unknown = || {
+                let unknown = Diagnostic::new(USAGE, format!("no builtin is called '{name}'"));
+                let near = ir::nearest(&wanted, Builtin::NAMED.iter().filter_map(|b| b.name()));
+                vec![Diagnostic { help: near.map(|near| format!("did you mean {near}?")), ..unknown }]
+            };
             limits.rules.forbid.push(builtin.ok_or_else(unknown)?);
         }
         limits.rules.max_rank = self.max_rank.or(limits.rules.max_rank);

@@ -12,8 +12,10 @@ pub(crate) struct Setup {}
 impl Setup {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         let cache = place::cache()?;
+        let there = runtime::set_up_before(&cache).is_some();
         if !quiet {
-            say(&format!("LiteRT {} into {}\n", runtime::VERSION, cache.display()));
+            let how = if there { "is already there:" } else { "into" };
+            say(&format!("LiteRT {} {how} {}\n", runtime::VERSION, cache.display()));
         }
         let library = runtime::set_up(&cache).map_err(|e| vec![e.into()])?;
         print(&format!("{}\n", library.display()))

@@ -142,10 +142,26 @@ fn every_code_is_explained() {
     assert_eq!(list.code, Some(0));
     let codes: Vec<&str> = list.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(codes.contains(&"verification-failed") && codes.contains(&"unsupported-operator"), "{codes:?}");
+    let mut names = codes.clone();
+    names.dedup();
+    assert_eq!(names, codes, "a name is that of one code");
     for code in &codes {
         let run = edgewright(["explain", code]);
         assert!(run.code == Some(0) && run.stdout.contains("exit status"), "{code}: {run:?}");
     }
+}
+
+#[test]
+fn a_code_is_explained_as_it_is_printed_and_guessed_where_it_is_cut_off() {
+    for printed in
+        ["error[rank-above-limit]", "warning[rank-above-limit]: a tensor has more axes", "rank-above-limit"]
+    {
+        let run = edgewright(["explain", printed]);
+        assert!(run.stdout.starts_with("rank-above-limit\n"), "{printed}: {run:?}");
+    }
+    let run = edgewright(["explain", "unpinned"]);
+    assert!(run.code == Some(2) && run.stderr.contains("did you mean unpinned-size?"), "{run:?}");
+    assert!(edgewright(["explain", "unpinned-size"]).stdout.contains("exit status 2"));
 }
 
 #[test]

@@ -166,6 +166,68 @@ fn what_cannot_be_verified_is_said() {
     assert!(run.stderr.contains("error[litert-missing]"), "{run:?}");
 }
 
+/// A file of `steps.pt2` under this name, beside nothing but recordings of the names that follow.
+fn beside_recordings(name: &str, recordings: &[&str]) -> (TempDir, PathBuf) {
+    let (folder, file) = converted(&fixture("steps.pt2"), &[]);
+    let renamed = folder.path().join(name);
+    fs::rename(file, &renamed).unwrap();
+    for recording in recordings {
+        fs::copy(fixture("steps.safetensors"), folder.path().join(recording)).unwrap();
+    }
+    (folder, renamed)
+}
+
+#[test]
+fn runtimes_that_agree_are_consistent_and_no_pass() {
+    let Some(library) = litert::library() else { return };
+    let (_folder, file) = beside_recordings("other.tflite", &["model.safetensors"]);
+    let words = ["--litert-lib", text(&library)];
+    let run = verified(&file, &words);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let last = run.stdout.lines().last().unwrap();
+    for part in [
+        "CONSISTENT  ",
+        "on inputs made from a fixed seed: evaluator and LiteRT XNNPACK and LiteRT builtin agree",
+        "PyTorch's numbers are not checked: there is no recording (",
+        "other.safetensors); say --recorded FILE",
+    ] {
+        assert!(last.contains(part), "{part}\n{run:?}");
+    }
+    let found = json(&verified(&file, &[&words[..], &["--json", "-"]].concat()));
+    assert_eq!(found["verdict"], "CONSISTENT");
+}
+
+#[test]
+fn the_recording_of_what_a_file_was_made_of_is_found_by_its_name() {
+    let (_folder, file) = beside_recordings("model_nhwc.fp16.tflite", &["model.safetensors"]);
+    let words = ["--runtime", "evaluator"];
+    let run = verified(&file, &words);
+    let last = run.stdout.lines().last().unwrap();
+    assert!(last.starts_with("PASS") && last.contains("one recorded run ("), "{run:?}");
+    assert!(last.contains("model.safetensors)"), "{run:?}");
+
+    // Of two that may be meant, none is taken.
+    let names = ["model.safetensors", "model_nhwc.safetensors"];
+    let (_folder, file) = beside_recordings("model_nhwc.fp16.tflite", &names);
+    assert!(verified(&file, &words).stderr.contains("there is no recording ("));
+
+    // One of other inputs is not this model's.
+    let (folder, file) = beside_recordings("model.fp16.tflite", &[]);
+    fs::copy(fixture("video.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    assert!(verified(&file, &words).stderr.contains("there is no recording ("));
+}
+
+#[test]
+fn the_last_line_says_that_litert_was_not_asked() {
+    let run = verified(&fixture("steps.pt2"), &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let last = run.stdout.lines().last().unwrap();
+    assert!(
+        last.starts_with("PASS") && last.contains("; LiteRT was not asked, as it is not set up"),
+        "{run:?}"
+    );
+}
+
 #[test]
 fn recordings_that_do_not_fit_are_refused() {
     let (folder, file) = converted(&fixture("steps.pt2"), &[]);

@@ -144,8 +144,13 @@ pub fn reopened(file: &File) -> Result<Compiled, Vec<Diagnostic>> {
         let message = format!("the file has {graphs} graphs and {signatures} signatures");
         return Err(vec![Diagnostic::new(SEVERAL_GRAPHS, message)]);
     }
-    let graph = import_tflite(file)?;
+    let mut graph = import_tflite(file)?;
     validate(&graph, Stage::Legal)?;
+    let signature = main_signature(file);
+    // Inputs are read under the names of the signature, and written under those of their tensors.
+    for (input, (_, tensor)) in graph.inputs().to_vec().into_iter().zip(&signature.inputs) {
+        graph.rename(input, &model.subgraphs[0].tensors[*tensor].name);
+    }
     let provenance = provenance(file);
     let ledger = provenance.ledger.iter().map(|entry| Assumption {
         kind: entry.what.clone().into(),
@@ -159,7 +164,6 @@ pub fn reopened(file: &File) -> Result<Compiled, Vec<Diagnostic>> {
         let message = format!("the file's {} is not written again", others.join(", "));
         journal.warnings.push(Diagnostic::warning(METADATA_LEFT_OUT, message));
     }
-    let signature = main_signature(file);
     let names = |tensors: Vec<(String, usize)>| tensors.into_iter().map(|(name, _)| name).collect();
     let key = if signature.key.is_empty() { "serving_default".into() } else { signature.key };
     let interface = Interface { key, inputs: names(signature.inputs), outputs: names(signature.outputs) };

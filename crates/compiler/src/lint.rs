@@ -1,5 +1,6 @@
 //! What speaks against a model: operators that a target cannot run, and lines that are seldom meant.
 
+mod channels;
 pub mod check;
 pub mod profile;
 mod rules;

@@ -6,9 +6,9 @@
 
 mod apply;
 mod form;
-mod heads;
 mod plan;
 mod recipe;
+mod sensitive;
 mod weighted;
 
 pub use apply::apply;

@@ -17,7 +17,7 @@ pub use fit::{between, fitted};
 pub use metrics::Metrics;
 pub use per_operator::{EmbeddedProbe, Finding, Pairs, Probe, paired, paired_in_part, per_operator, twin};
 pub(crate) use recording::CODES;
-pub use recording::Recording;
+pub use recording::{Recording, Rounding};
 pub use require::{METRICS, Metric, Requirement};
 
 /// Something that runs a model.

@@ -1,8 +1,11 @@
 //! Recipes, what is decided by them, and what is done: forms, scales and reasons, on graphs written down here.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+use edgewright_compiler::back::tflite::{INLINE_LIMIT, Interface, encode};
+use edgewright_compiler::compile::reopened;
 use edgewright_compiler::dialect::tfl::Builtin;
 use edgewright_compiler::evaluate::{Expressions, run};
+use edgewright_compiler::front::tflite::{File, open};
 use edgewright_compiler::ops::{Graph, Op};
 use edgewright_compiler::passes::Limits;
 use edgewright_compiler::quant::{Decision, Form, Outlook, Plan, Recipe, apply, plan};
@@ -131,6 +134,36 @@ fn what_makes_an_output_is_exact_where_that_costs_little() {
 }
 
 #[test]
+fn small_layers_stay_exact_where_nothing_is_gained_in_speed() {
+    use DType::{F16, I8};
+    use Form::{Float, Hybrid, Stored};
+    // 1,280 elements at the entrance, of 418,560 in all, are a 327th; with the 1,280 behind, a 163rd.
+    let graph = parse(
+        "
+graph @main(%x: f32[64,2]) -> f32[64,400] {
+  %w1 = constant seed 1 : f32[640,2]
+  %a = fully_connected(%x, %w1) {activation=relu} : f32[64,640] @0
+  %w2 = constant seed 2 : f32[2,640]
+  %b = fully_connected(%a, %w2) {activation=none} : f32[64,2] @0
+  %c = fully_connected(%b, %w1) {activation=relu} : f32[64,640] @0
+  %w3 = constant seed 3 : f32[400,640]
+  %d = fully_connected(%c, %w3) {activation=relu} : f32[64,400] @0
+  %w4 = constant seed 4 : f32[400,400]
+  %y = fully_connected(%d, %w4) {activation=none} : f32[64,400] @0
+  return %y
+}
+@0 = net.py:7 in Net.forward, module net.block, aten.linear.default \"linear\"
+",
+    );
+    let forms = |recipe: &str| -> Vec<Form> { planned(&graph, recipe).decisions.iter().map(form).collect() };
+    assert_eq!(forms("weight-int8"), [Float, Stored(I8), Stored(I8), Stored(I8)]);
+    assert_eq!(forms("fp16"), [Stored(F16); 4]);
+    assert_eq!(forms("dynamic-int8")[..2], [Hybrid(I8), Hybrid(I8)]);
+    let all = entry(".*", "*", MIN_MAX, INT8, EXPLICIT);
+    assert_eq!(forms(&format!("[{all}]")), [Stored(I8); 4]);
+}
+
+#[test]
 fn what_is_decided_can_be_done_and_computes_nearly_the_same() {
     let graph = parse(READERS);
     let ramp = |n: usize, period: usize| {
@@ -157,6 +190,42 @@ fn what_is_decided_can_be_done_and_computes_nearly_the_same() {
             let snr = 10.0 * (power / noise).log10();
             assert!(snr > least, "{recipe}: output {at} keeps {snr} dB");
         }
+    }
+}
+
+/// A graph as a file.
+fn written(graph: &Graph, interface: &Interface) -> File {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.tflite");
+    encode(graph, interface, "", &[]).unwrap().write(&path, INLINE_LIMIT, &mut |_| {}).unwrap();
+    open(&path).unwrap()
+}
+
+#[test]
+fn a_file_that_is_quantized_keeps_its_names() {
+    let numbers = |count: usize| (0..count).map(|i| i.to_string()).collect();
+    let interface = Interface { key: "classify".into(), inputs: numbers(3), outputs: numbers(9) };
+    let file = written(&parse(READERS), &interface);
+    let called = |file: &File, tensors: &[usize]| -> Vec<String> {
+        tensors.iter().map(|&t| file.model.subgraphs[0].tensors[t].name.clone()).collect()
+    };
+    let main = &file.model.subgraphs[0];
+    assert_eq!(called(&file, &main.inputs), ["x", "i", "v"]);
+    for recipe in ["fp16", "dynamic-int8", "weight-int8", "weight-int4"] {
+        let mut compiled = reopened(&file).unwrap();
+        let plan = planned(&compiled.graph, recipe);
+        apply(&mut compiled.graph, &plan).unwrap();
+        let quantized = written(&compiled.graph, &compiled.interface);
+        assert_eq!(compiled.interface, interface);
+        let now = &quantized.model.subgraphs[0];
+        assert_eq!(called(&quantized, &now.inputs), called(&file, &main.inputs));
+        assert_eq!(called(&quantized, &now.outputs), called(&file, &main.outputs));
+        // Weights and results; what spellings bring is counted anew.
+        let names: Vec<&str> = now.tensors.iter().map(|t| t.name.as_str()).collect();
+        let kept = |name: &str| name.contains('/') || names.contains(&name);
+        let lost: Vec<&str> =
+            main.tensors.iter().map(|t| t.name.as_str()).filter(|name| !kept(name)).collect();
+        assert!(lost.is_empty(), "{recipe}: {lost:?} of {names:?}");
     }
 }
 

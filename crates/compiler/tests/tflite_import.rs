@@ -1,9 +1,11 @@
 //! Checkpoint ③: a graph is written, read back and evaluated, and computes the same.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use edgewright_compiler::back::tflite::{INLINE_LIMIT, Interface, encode, stamp, write_file};
+use edgewright_compiler::compile::reopened;
 use edgewright_compiler::dialect::tfl::{self, Builtin, Model, Options, Subgraph, TensorEntry, add_options};
 use edgewright_compiler::evaluate::run;
 use edgewright_compiler::front::tflite::{File, import, open};
@@ -187,6 +189,11 @@ fn names_that_repeat_are_told_apart() {
 
     let signature = &file.model.signatures[0];
     assert_eq!(signature.inputs, [("args_0".into(), main.inputs[0]), ("args_1".into(), main.inputs[1])]);
+
+    // Each keeps its name when the file is read and written again.
+    let (_, again) = write_and_read(&reopened(&file).unwrap().graph).unwrap();
+    let names = |main: &Subgraph| main.tensors.iter().map(|t| t.name.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(names(&again.model.subgraphs[0]), names(main));
 }
 
 /// A file of one builtin on f32[2,3].

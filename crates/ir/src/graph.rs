@@ -184,9 +184,17 @@ impl<O: Operator> Graph<O> {
         }
     }
 
-    /// Gives a value another name, as unique as all are.
+    /// Gives a value another name, as unique as all are; nothing happens where it is called so already.
     pub fn rename(&mut self, value: ValueId, name: &str) {
-        self.values[value.index()].name = self.unique(name);
+        if self.value(value).name != name {
+            self.values[value.index()].name = self.unique(name);
+        }
+    }
+
+    /// Gives each of two values the name of the other: for one that takes the other's place.
+    pub fn swap_names(&mut self, one: ValueId, other: ValueId) {
+        let name = self.value(one).name.clone();
+        self.values[one.index()].name = std::mem::replace(&mut self.values[other.index()].name, name);
     }
 
     /// Gives the input of this index another type: a new value takes its place and its name. What was the input
@@ -195,8 +203,7 @@ impl<O: Operator> Graph<O> {
         let old = self.inputs[index];
         let name = self.value(old).name.clone();
         let new = self.add_value(&name, ty, Definition::Input(index));
-        let other = std::mem::replace(&mut self.values[new.index()].name, name);
-        self.values[old.index()].name = other;
+        self.swap_names(old, new);
         self.inputs[index] = new;
         old
     }

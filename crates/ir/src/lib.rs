@@ -7,6 +7,7 @@ mod constant;
 mod diagnostic;
 mod dim;
 mod graph;
+mod nearest;
 mod operator;
 mod origin;
 mod parse;
@@ -22,6 +23,7 @@ pub use constant::{Constant, FileRange, Storage};
 pub use diagnostic::{BUG, Code, Diagnostic, Exit, Level, Place, render};
 pub use dim::{Dim, Expr, Number, Real, Unsettled};
 pub use graph::{Definition, Graph, Node, NodeId, Value, ValueId};
+pub use nearest::nearest;
 pub use operator::{Attribute, Attributes, FromAttribute, Mismatch, Operator, ToAttribute};
 pub use origin::{Frame, Leaf, Origin, OriginId, Origins};
 pub use parse::{ParseError, parse};
@@ -31,7 +33,7 @@ pub use region::Region;
 pub use rewrite::{Finished, Patch, Rule, Site, last_segment};
 pub use tensor::{Element, Tensor};
 pub use types::{DType, QuantParams, Shape, TensorType};
-pub use validate::{ILLEGAL_OPERATOR, UNPINNED_SIZE, validate};
+pub use validate::{DATA_DEPENDENT_SIZE, ILLEGAL_OPERATOR, UNPINNED_SIZE, validate};
 
 /// The diagnostic codes of this crate.
 pub fn codes() -> impl Iterator<Item = &'static Code> {

@@ -126,9 +126,7 @@ impl<O: Operator> Reader<'_, O> {
             if *self.graph.ty(id) != ty {
                 return Err(format!("%{name} is {}, not {ty}", self.graph.ty(id)));
             }
-            if self.graph.value(id).name != name {
-                self.graph.rename(id, &name);
-            }
+            self.graph.rename(id, &name);
             self.values.insert(name, id);
         }
         Ok(())

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, NodeId};
+use crate::nearest::nearest;
 use crate::operator::Operator;
 use crate::rewrite::{Rule, run_rules};
 use crate::validate::validate;
@@ -155,11 +156,21 @@ impl<O: Operator> Pipeline<O> {
         self
     }
 
-    /// Stops after the pass of this name. Errs where there is none, listing those there are.
+    /// Stops after the pass of this name. Errs where there is none, saying which may be meant.
     pub fn stop_after(mut self, name: &str) -> Result<Self, String> {
-        let names: Vec<&str> = self.passes().map(|p| p.name).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for pass in self.passes() {
+            // Some passes run several times.
+            if !names.contains(&pass.name) {
+                names.push(pass.name);
+            }
+        }
         if !names.contains(&name) {
-            return Err(format!("no pass is called '{name}'; there are {}", names.join(", ")));
+            let known = match nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there are {}", names.join(", ")),
+            };
+            return Err(format!("no pass is called '{name}'; {known}"));
         }
         self.stop_after = Some(name.to_string());
         Ok(self)

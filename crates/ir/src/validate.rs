@@ -8,8 +8,12 @@ use crate::pass::Stage;
 crate::codes! {
     /// A size of the model is not a number yet.
     ///
-    /// LiteRT files are compiled for fixed sizes. Say which with `--shape input=1,3,256,256` or `--pin s0=1`.
-    UNPINNED_SIZE = "unpinned-size", Unsupported;
+    /// The model was exported with dynamic shapes. A `.tflite` is compiled for numbers: give the sizes of the
+    /// inputs with `--shape NAME=1,3,224,224`, or a symbol's value with `--pin s0=224`.
+    UNPINNED_SIZE = "unpinned-size", Usage;
+
+    /// A size or number depends on the data in the input, such as the number of nonzero elements.
+    DATA_DEPENDENT_SIZE = "data-dependent-size", Unsupported;
 
     /// An operator cannot be spelled as a LiteRT builtin.
     ///
@@ -97,7 +101,7 @@ fn pinned<O: Operator>(graph: &Graph<O>, found: &mut Vec<Diagnostic>) {
                     graph.value(output).name,
                     graph.ty(output)
                 );
-                found.push(Diagnostic::new(UNPINNED_SIZE, message).at(&graph.origins, node.origin));
+                found.push(Diagnostic::new(DATA_DEPENDENT_SIZE, message).at(&graph.origins, node.origin));
             }
         }
     }

@@ -29,8 +29,8 @@ ir::codes! {
     /// weights, so such a file is refused before it is run.
     INVALID_TFLITE = "invalid-tflite", Invalid;
 
-    /// The inputs differ from the model's signature in number, element type or sizes.
-    WRONG_INPUTS = "wrong-inputs", Invalid;
+    /// What LiteRT is given differs from the model's signature in number, element type or sizes.
+    LITERT_INPUTS = "litert-inputs", Invalid;
 
     /// LiteRT's C interface cannot pass a tensor of this kind.
     ///
@@ -63,7 +63,7 @@ impl From<Error> for Diagnostic {
             Error::Library { .. } => LITERT_UNUSABLE,
             Error::SetUp { .. } => LITERT_SETUP,
             Error::Model { .. } => INVALID_TFLITE,
-            Error::Inputs(_) => WRONG_INPUTS,
+            Error::Inputs(_) => LITERT_INPUTS,
             Error::Unsupported(_) => LITERT_LIMIT,
             Error::Call { .. } | Error::Failed { .. } => LITERT_FAILED,
             Error::Crashed { .. } => LITERT_CRASHED,

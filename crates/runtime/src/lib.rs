@@ -30,7 +30,7 @@ pub use library::{Search, find};
 pub use profile::{Event, Place};
 pub use serve::{VERB, serve};
 pub use session::{Kernels, Port, Session, Settings, Signature};
-pub use setup::{PLATFORMS, Platform, set_up};
+pub use setup::{PLATFORMS, Platform, set_up, set_up_before};
 
 /// The release of LiteRT (the Python package `ai-edge-litert`) whose binary interface this crate speaks.
 pub const VERSION: &str = "2.3.0";

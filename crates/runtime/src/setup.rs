@@ -86,16 +86,22 @@ impl Platform {
 /// The commands that may be pip, in the order they are tried.
 const PIPS: &[(&str, &[&str])] = &[("python3", &["-m", "pip"]), ("uvx", &["pip"])];
 
+/// LiteRT's library in `cache`, where a usable one is there.
+pub fn set_up_before(cache: &Path) -> Option<PathBuf> {
+    let target = cache_place(cache, Platform::here()?);
+    (target.is_file() && Api::load(&target).is_ok()).then_some(target)
+}
+
 /// Puts LiteRT's library into `cache` (Edgewright's own folder) and gives its path; does nothing where a
 /// usable one is there. Needs a network, and `python3` with pip or `uvx`.
 pub fn set_up(cache: &Path) -> Result<PathBuf, Error> {
     let Some(platform) = Platform::here() else {
         return Err(failure("there is no LiteRT package for this platform"));
     };
-    let target = cache_place(cache, platform);
-    if target.is_file() && Api::load(&target).is_ok() {
-        return Ok(target);
+    if let Some(there) = set_up_before(cache) {
+        return Ok(there);
     }
+    let target = cache_place(cache, platform);
     let folder = target.parent().expect("the cache place has a folder");
     fs::create_dir_all(folder).map_err(|e| failure(format!("{}: {e}", folder.display())))?;
     let scratch = tempfile::tempdir_in(folder).map_err(|e| failure(format!("{}: {e}", folder.display())))?;
@@ -123,22 +129,31 @@ fn download(platform: &Platform, folder: &Path) -> Result<PathBuf, Error> {
 
 /// Runs the first pip that works.
 fn run_pip(arguments: &[String]) -> Result<(), Error> {
-    let mut tried = Vec::new();
+    let (mut failed, mut missing) = (Vec::new(), Vec::new());
     for (program, first) in PIPS {
         let name = format!("{program} {}", first.join(" "));
         let output = match Command::new(program).args(*first).args(arguments).output() {
             Ok(output) => output,
             Err(e) => {
-                tried.push(format!("{name}: {e}"));
+                missing.push(format!("{name}: {e}"));
                 continue;
             }
         };
         if output.status.success() {
             return Ok(());
         }
-        tried.push(format!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        failed.push(format!("{name}: {}", reason(&String::from_utf8_lossy(&output.stderr))));
     }
+    // That another pip is not there explains nothing where one was.
+    let tried = if failed.is_empty() { missing } else { failed };
     Err(Error::SetUp { why: "no pip could fetch the wheel".to_owned(), said: tried.join("\n") })
+}
+
+/// The line of what pip wrote that says why it failed: its last error, after warnings on each try.
+fn reason(said: &str) -> &str {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty()).rev();
+    let error = lines.clone().find(|line| line.starts_with("ERROR"));
+    error.or_else(|| lines.next()).unwrap_or("it does not say why")
 }
 
 /// Takes the library and its licence out of the wheel, and moves them into `folder` when they are whole.
@@ -194,6 +209,19 @@ fn sha256(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_pip_writes_its_last_error_is_told() {
+        let said = "WARNING: Retrying (Retry(total=4)) after connection broken\nWARNING: Retrying (Retry(total=3))\n\
+                    ERROR: Could not find a version\nERROR: No matching distribution found for ai-edge-litert\n\n\
+                    [notice] A new release of pip is available\n";
+        assert_eq!(reason(said), "ERROR: No matching distribution found for ai-edge-litert");
+        assert_eq!(
+            reason("/usr/bin/python3: No module named pip\n"),
+            "/usr/bin/python3: No module named pip"
+        );
+        assert_eq!(reason(""), "it does not say why");
+    }
 
     #[test]
     fn a_file_with_another_hash_is_refused() {

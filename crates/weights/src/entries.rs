@@ -7,7 +7,6 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ir::Diagnostic;
 use zip::read::{ArchiveOffset, Config};
-use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::{malformed, unreadable};
@@ -17,16 +16,39 @@ const FROM_THE_START: Config = Config { archive_offset: ArchiveOffset::Known(0) 
 
 /// Where an entry lies, in bytes from the file's start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    /// Its contents.
-    pub(crate) start: u64,
-    pub(crate) size: u64,
-    /// The checksum of the contents.
-    pub(crate) crc: u32,
+pub struct Entry {
+    /// Where its contents begin.
+    pub start: u64,
+    /// How many bytes they are.
+    pub size: u64,
+    /// Their checksum.
+    pub crc: u32,
     /// The header before the contents.
     pub(crate) header: u64,
     /// What the directory at the end of the file says of it.
     pub(crate) listed: u64,
+}
+
+/// What an archive says at its end of the entries that it has.
+pub struct Directory<'f>(ZipArchive<&'f File>);
+
+impl<'f> Directory<'f> {
+    /// Reads the directory of a file. Errs in its reader's words where it has none: the file ends too early, is damaged,
+    /// or is no archive.
+    pub fn read(file: &'f File) -> Result<Self, String> {
+        ZipArchive::with_config(FROM_THE_START, file).map(Directory).map_err(|e| e.to_string())
+    }
+
+    /// The names of the entries.
+    pub fn names(&self) -> Vec<String> {
+        self.0.file_names().flatten().map(|name| name.into_owned()).collect()
+    }
+
+    /// Where each entry lies, by its name, in a file of `length` bytes. Errs in words where one is compressed, or is not
+    /// all in the file.
+    pub fn entries(mut self, length: u64) -> Result<IndexMap<String, Entry>, String> {
+        (0..self.0.len()).map(|i| locate(&mut self.0, i, length)).collect()
+    }
 }
 
 /// An open archive.
@@ -41,28 +63,20 @@ impl Entries {
     pub(crate) fn open(path: &Path) -> Result<Self, Diagnostic> {
         let file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let length = file.metadata().map_err(|e| unreadable(path, &e))?.len();
-        let mut zip = opened(path, &file)?;
-        let mut entries = IndexMap::new();
-        for i in 0..zip.len() {
-            let (name, entry) = locate(&mut zip, i, length).map_err(|why| malformed(path, why))?;
-            entries.insert(name, entry);
-        }
-        drop(zip);
+        let directory = Directory::read(&file).map_err(|why| damaged(path, why))?;
+        let entries = directory.entries(length).map_err(|why| malformed(path, why))?;
         Ok(Entries { file: Arc::new(file), length, entries })
     }
 
     /// The names of the entries of the archive at `path`.
     pub(crate) fn names(path: &Path) -> Result<Vec<String>, Diagnostic> {
         let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-        Ok(opened(path, &file)?.file_names().flatten().map(|name| name.into_owned()).collect())
+        Ok(Directory::read(&file).map_err(|why| damaged(path, why))?.names())
     }
 }
 
-fn opened<'a>(path: &Path, file: &'a File) -> Result<ZipArchive<&'a File>, Diagnostic> {
-    let damaged = |e: ZipError| {
-        malformed(path, "the file ends too early or is damaged").note(e.to_string()).help("copy it again")
-    };
-    ZipArchive::with_config(FROM_THE_START, file).map_err(damaged)
+fn damaged(path: &Path, why: String) -> Diagnostic {
+    malformed(path, "the file ends too early or is damaged").note(why).help("copy it again")
 }
 
 /// Finds entry `i`: its size is in the central directory, its place behind the local header.

@@ -28,6 +28,7 @@ use indexmap::IndexMap;
 use ir::{Constant, Diagnostic};
 
 pub use crate::compare::{Difference, Differences, fitted, under};
+pub use crate::entries::{Directory, Entry};
 pub use crate::fill::write_filled;
 pub use crate::safetensors::read_safetensors;
 pub use crate::write::write_safetensors;

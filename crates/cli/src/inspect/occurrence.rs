@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use compiler::dialect::tfl::Spot;
+use compiler::dialect::tfl::{Builtin, Spot};
 use compiler::report::{Made, Occurrence, Read, Source};
 use ir::Diagnostic;
 
@@ -22,11 +22,21 @@ pub(super) fn chosen<'o>(
             let mut names: Vec<&str> = all.iter().map(|o| o.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();
-            return Err(vec![
-                usage(format!("no operator is called '{name}'"))
-                    .remove(0)
-                    .note(format!("the model has {}", names.join(", "))),
-            ]);
+            let shouted = name.to_uppercase();
+            let near = ir::nearest(name, names.iter().copied())
+                .or_else(|| ir::nearest(&shouted, names.iter().copied()))
+                .or_else(|| ir::nearest(&format!("aten.{name}"), names.iter().copied()))
+                .or_else(|| {
+                    let builtins = Builtin::NAMED.iter().filter_map(|b| b.name());
+                    ir::nearest(&shouted, builtins.filter(|builtin| known(builtin)))
+                });
+            let unknown = usage(format!("no operator is called '{name}'"))
+                .remove(0)
+                .note(format!("the model has {}", names.join(", ")));
+            return Err(vec![Diagnostic {
+                help: near.map(|near| format!("did you mean {near}?")),
+                ..unknown
+            }]);
         }
     }
     Ok(all.iter().filter(|o| asked.is_empty() || asked.iter().any(|name| is_called(o, name))).collect())

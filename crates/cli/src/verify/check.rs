@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use compiler::ops::Layout;
-use compiler::verify::{MEASURED, Verdict, WHOLE_MODEL, between, compare, fitted};
-use ir::{Diagnostic, Tensor};
+use compiler::verify::{MEASURED, Rounding, Verdict, WHOLE_MODEL, between, compare, fitted};
+use ir::{Diagnostic, Tensor, TensorType};
 
 use super::chain::Chain;
 use super::demands::Demands;
-use super::given::{Given, made_up, recorded};
+use super::given::{Given, made_up, recorded, recorded_as_kin};
 use super::images::Images;
 use super::panels::Panels;
 use super::report::{Report, Row};
@@ -54,7 +54,7 @@ pub(crate) struct Outputs {
     pub(crate) runtime: Option<String>,
     pub(crate) tensors: Vec<Tensor>,
     /// How far each is from float64, where that is known.
-    rounding: Vec<Option<f64>>,
+    rounding: Vec<Option<Rounding>>,
     /// As PyTorch lays them out.
     torch: bool,
     /// Has it narrow weights?
@@ -119,25 +119,38 @@ impl Check<'_> {
     /// Finds what the model is given.
     fn give(&self, side: &Side<'_>, report: &mut Report) -> Result<(), Vec<Diagnostic>> {
         report.given = recorded(self.beside, &self.ways.recorded)?;
+        if report.given.is_empty() && self.references.is_empty() {
+            report.given = recorded_as_kin(self.beside, |given| self.takes(given, &side.types))?;
+        }
         if self.images.are_given() {
             let recorded = std::mem::take(&mut report.given);
             report.given = self.images.given(self.subject, &side.types, self.io, recorded.first())?;
             return Ok(());
         }
         if report.given.iter().all(|g| g.outputs.is_empty()) {
-            report.unchecked.push(match report.given.is_empty() {
-                true => format!(
-                    "PyTorch's numbers: there is no recording ({}); record one with `edgewright.export`, or name one \
-                     with --recorded",
-                    self.beside.with_extension("safetensors").display()
+            let (why, help) = match report.given.is_empty() {
+                true => (
+                    format!(
+                        "there is no recording ({})",
+                        self.beside.with_extension("safetensors").display()
+                    ),
+                    "; record one with `edgewright.export`, or name one with --recorded",
                 ),
-                false => "PyTorch's numbers: only inputs are recorded".into(),
-            });
+                false => ("only inputs are recorded".into(), ""),
+            };
+            report.unchecked.push(format!("PyTorch's numbers: {why}{help}"));
+            report.unrecorded = Some(why);
         }
         if report.given.is_empty() {
             report.given.push(made_up(&side.types).map_err(|d| vec![d])?);
         }
         Ok(())
+    }
+
+    /// Does a recorded run fit the model, in what it takes and in how many outputs it gives?
+    fn takes(&self, given: &Given, types: &[TensorType]) -> bool {
+        let inputs = given.inputs(types, |i| self.subject.input_layout(i, self.io));
+        inputs.is_ok() && given.outputs.len() == self.subject.outputs.len()
     }
 
     /// What PyTorch gives, and the other files on each runtime.
@@ -246,6 +259,7 @@ impl Check<'_> {
                 range: self.demands.range(&name),
                 rounding: reference.rounding.get(output).copied().flatten(),
                 float,
+                alone,
                 asked: asked.unwrap_or_default(),
                 verdict,
                 name,

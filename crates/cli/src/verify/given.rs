@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use compiler::evaluate::WRONG_INPUTS;
+use compiler::lint::Profile;
 use compiler::ops::Layout;
-use compiler::verify::{Recording, fitted};
+use compiler::quant::Recipe;
+use compiler::verify::{Recording, Rounding, fitted};
+use indexmap::IndexSet;
 use ir::{DType, Diagnostic, Tensor, TensorType};
 
 use super::NOTHING_VERIFIED;
@@ -15,12 +18,14 @@ use super::preprocess::{Preprocess, Slot};
 pub(crate) struct Given {
     /// Where it comes from.
     pub(crate) name: String,
+    /// Was it found under a name that is not quite the model's?
+    pub(crate) found: bool,
     /// The inputs, in order.
     feeds: Vec<Feed>,
     /// PyTorch's outputs, in order; empty where they are not known.
     pub(crate) outputs: Vec<Tensor>,
-    /// For each output, the largest difference of PyTorch's float32 from its float64, where that is known.
-    pub(crate) rounding: Vec<Option<f64>>,
+    /// For each output, how far PyTorch is from its own float64, where that is known.
+    pub(crate) rounding: Vec<Option<Rounding>>,
 }
 
 /// What an input is given.
@@ -33,13 +38,13 @@ pub(crate) enum Feed {
 
 impl Given {
     pub(crate) fn new(name: String, feeds: Vec<Feed>) -> Self {
-        Given { name, feeds, outputs: Vec::new(), rounding: Vec::new() }
+        Given { name, found: false, feeds, outputs: Vec::new(), rounding: Vec::new() }
     }
 
     fn recorded(path: &Path, recording: Recording) -> Self {
         let Recording { inputs, outputs, rounding } = recording;
         let feeds = inputs.into_iter().map(Feed::Tensor).collect();
-        Given { name: path.display().to_string(), feeds, outputs, rounding }
+        Given { name: path.display().to_string(), found: false, feeds, outputs, rounding }
     }
 
     /// The inputs as a file takes them that has these types, and the image of each input in the layout that `io` says.
@@ -88,15 +93,58 @@ impl Given {
 
 /// The recordings that are named, or those that lie beside a file; none where there are none.
 pub(crate) fn recorded(beside: &Path, named: &[PathBuf]) -> Result<Vec<Given>, Vec<Diagnostic>> {
-    let read = |path: &PathBuf| {
-        let tensors = weights::read_safetensors(path)?;
-        let recording = Recording::read(&tensors).map_err(|d| d.note(path.display().to_string()))?;
-        Ok(Given::recorded(path, recording))
-    };
-    recordings(beside, named).iter().map(read).collect::<Result<_, Diagnostic>>().map_err(|d| vec![d])
+    recordings(beside, named)
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<_, Diagnostic>>()
+        .map_err(|d| vec![d])
 }
 
-/// The files of the recordings that are named, or of those that lie beside a file.
+/// The recordings of the model that a file was made of, as its name tells: those of `model` for
+/// `model.dynamic-int8.tflite`. None where several names have recordings, and where these do not fit.
+pub(crate) fn recorded_as_kin(
+    beside: &Path,
+    fits: impl Fn(&Given) -> bool,
+) -> Result<Vec<Given>, Vec<Diagnostic>> {
+    let stem = beside.file_stem().unwrap_or_default().to_string_lossy();
+    let found: Vec<Vec<PathBuf>> = kin(&stem)
+        .into_iter()
+        // The name may have dots, so it gets an extension to lose.
+        .map(|stem| recordings(&beside.with_file_name(format!("{stem}.tflite")), &[]))
+        .filter(|paths| !paths.is_empty())
+        .collect();
+    let [paths] = &found[..] else { return Ok(Vec::new()) };
+    let runs: Result<Vec<Given>, Diagnostic> = paths.iter().map(|path| read(path)).collect();
+    let mut runs = runs.map_err(|d| vec![d])?;
+    if !runs.iter().all(fits) {
+        return Ok(Vec::new());
+    }
+    runs.iter_mut().for_each(|run| run.found = true);
+    Ok(runs)
+}
+
+/// The names without what they say of how a file was made: `model` of `model_nhwc.int8`.
+fn kin(stem: &str) -> IndexSet<String> {
+    let ways: Vec<&str> = Recipe::names()
+        .chain(Profile::embedded().map(|(name, _)| name))
+        .chain(WAYS.iter().copied())
+        .collect();
+    let mut found: IndexSet<String> = [stem.to_string()].into_iter().collect();
+    let mut at = 0;
+    while let Some(name) = found.get_index(at).cloned() {
+        let shorter = ways.iter().filter_map(|way| name.strip_suffix(way)?.strip_suffix(['.', '_', '-']));
+        found.extend(shorter.filter(|shorter| !shorter.is_empty()).map(String::from));
+        at += 1;
+    }
+    found.shift_remove(stem);
+    found
+}
+
+/// What names say of how a file was made, besides the names of recipes and profiles. A file with other weights is not
+/// among them: what was recorded is not of these.
+const WAYS: &[&str] = &["fp32", "float32", "f16", "float16", "int8", "int4", "nchw", "nhwc"];
+
+/// The files of the recordings that are named, or of those that lie beside a file under its name.
 pub(crate) fn recordings(beside: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
     if !named.is_empty() {
         return named.to_vec();
@@ -106,10 +154,16 @@ pub(crate) fn recordings(beside: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
     all.take_while(|path| path.exists()).collect()
 }
 
+fn read(path: &Path) -> Result<Given, Diagnostic> {
+    let tensors = weights::read_safetensors(path)?;
+    let recording = Recording::read(&tensors).map_err(|d| d.note(path.display().to_string()))?;
+    Ok(Given::recorded(path, recording))
+}
+
 /// Made-up inputs of these types.
 pub(crate) fn made_up(types: &[TensorType]) -> Result<Given, Diagnostic> {
     let inputs = types.iter().zip(1..).map(|(ty, seed)| drawn(ty, seed).map(Feed::Tensor));
-    Ok(Given::new("made-up inputs".into(), inputs.collect::<Result<_, _>>()?))
+    Ok(Given::new("inputs made from a fixed seed".into(), inputs.collect::<Result<_, _>>()?))
 }
 
 /// The most elements of an input that is made up.
@@ -137,4 +191,20 @@ pub(crate) fn uniform(seed: u64) -> impl Iterator<Item = f64> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f64 / f64::from(1 << 24)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_what_a_file_was_made_of() {
+        let names = |stem: &str| kin(stem).into_iter().collect::<Vec<_>>();
+        assert_eq!(names("model.weight-int4"), ["model", "model.weight"]);
+        assert_eq!(names("model_nhwc.fp16"), ["model_nhwc", "model"]);
+        assert_eq!(names("vs10-int8"), ["vs10"]);
+        assert_eq!(names("points"), [""; 0]);
+        assert_eq!(names("int8"), [""; 0]);
+        assert_eq!(names(".int8"), [""; 0]);
+    }
 }

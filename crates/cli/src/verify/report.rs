@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use compiler::verify::Verdict;
+use compiler::verify::{Rounding, Verdict};
 use indexmap::{IndexMap, IndexSet};
 use ir::{DType, Diagnostic};
 use serde_json::{Value, json};
@@ -35,11 +35,13 @@ pub(crate) struct Row {
     /// The output's name.
     pub(crate) name: String,
     /// PyTorch's own rounding at this output, where it is recorded.
-    pub(crate) rounding: Option<f64>,
+    pub(crate) rounding: Option<Rounding>,
     /// The data range that was said for it.
     pub(crate) range: Option<f64>,
     /// Is it judged by the bar of float models? Else it is only measured.
     pub(crate) float: bool,
+    /// Is it compared with another runtime of the same file, as nothing says what is right?
+    pub(crate) alone: bool,
     /// What is required of it.
     pub(crate) asked: Vec<Asked>,
     /// How far it is; or why it cannot be compared.
@@ -61,6 +63,10 @@ pub(crate) struct Report {
     pub(crate) failures: Vec<(String, usize, Diagnostic)>,
     /// What was not looked at, and why.
     pub(crate) unchecked: Vec<String>,
+    /// Why PyTorch's numbers are not known.
+    pub(crate) unrecorded: Option<String>,
+    /// Was LiteRT asked for, but not there?
+    pub(crate) without_litert: bool,
     pub(crate) operators: Vec<PerOperator>,
     /// Was the layout at the interface told by sizes alone?
     pub(crate) undecided: bool,
@@ -106,6 +112,8 @@ impl Report {
             picture: None,
             failures: Vec::new(),
             unchecked: Vec::new(),
+            unrecorded: None,
+            without_litert: false,
             operators: Vec::new(),
             undecided: false,
         }
@@ -301,21 +309,67 @@ impl Report {
         let runs = match (self.given.len(), torch) {
             (1, true) => ", one recorded run".into(),
             (n, true) => format!(", {n} recorded runs"),
+            _ if self.alone() => format!(", on {}", self.inputs()),
             (1, false) => String::new(),
             (n, false) => format!(", {n} runs"),
         };
+        // Which recording it is goes without saying, but where it is not called as the model is.
+        let found = self.given.first().filter(|given| given.found).map(|given| format!(" ({})", given.name));
+        let runs = runs + &found.unwrap_or_default();
         format!("{}{}{runs}", names.join(" and "), if torch { "" } else { ", not PyTorch" })
+    }
+
+    /// Were runtimes compared with each other only?
+    fn alone(&self) -> bool {
+        self.links.is_empty() && self.rows.iter().all(|row| row.alone)
+    }
+
+    /// Where what was given comes from.
+    fn inputs(&self) -> String {
+        let names: Vec<&str> = self.given.iter().map(|given| given.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// What it all comes to, in the word that the last line begins with.
+    fn verdict(&self) -> &'static str {
+        match (self.passes(), self.is_judged()) {
+            (false, _) => "FAIL",
+            (true, false) => "MEASURED",
+            (true, true) if self.alone() => "CONSISTENT",
+            (true, true) => "PASS",
+        }
+    }
+
+    /// That runtimes agree, on what, and why that is all that is known.
+    fn agreement(&self) -> String {
+        let names = self.rows.iter().flat_map(|row| [row.against.as_str(), row.runtime.as_str()]);
+        let names: Vec<&str> = names.collect::<IndexSet<&str>>().into_iter().collect();
+        let why = self.unrecorded.as_deref().unwrap_or("none were recorded");
+        format!(
+            "on {}: {} agree; PyTorch's numbers are not checked: {why}; say --recorded FILE",
+            self.inputs(),
+            names.join(" and ")
+        )
+    }
+
+    /// What the last line adds where a runtime was missing.
+    fn without(&self) -> &'static str {
+        if self.without_litert { "; LiteRT was not asked, as it is not set up" } else { "" }
     }
 
     fn summary(&self) -> String {
         let narrow: Vec<&str> = self.narrow.iter().map(|dtype| dtype.name()).collect();
         let weights =
             if narrow.is_empty() { String::new() } else { format!(", {} weights,", narrow.join(" and ")) };
-        let what = format!("{}{weights} against {}", self.model, self.against());
-        if !self.passes() {
+        let verdict = self.verdict();
+        if verdict == "CONSISTENT" {
+            return format!("CONSISTENT  {}{weights} {}{}\n", self.model, self.agreement(), self.without());
+        }
+        let what = format!("{}{weights} against {}{}", self.model, self.against(), self.without());
+        if verdict == "FAIL" {
             return format!("FAIL  {what}\n");
         }
-        if !self.is_judged() {
+        if verdict == "MEASURED" {
             return format!(
                 "MEASURED  {what}; nothing is required of it: say it with --require, such as --require \
                  \"{}.snr>=40\"\n",
@@ -350,7 +404,7 @@ impl Report {
                 "judged": row.is_judged(),
                 "pass": faults.is_empty(),
                 "fault": if faults.is_empty() { None } else { Some(faults.join("; ")) },
-                "rounding": row.rounding,
+                "rounding": row.rounding.map(|rounding| rounding.largest),
                 "metrics": row.verdict.as_ref().ok().map(|v| metrics(v, row.range)),
             })
         };
@@ -361,6 +415,7 @@ impl Report {
             "model": self.model,
             "weights": self.narrow.iter().map(|dtype| dtype.name()).collect::<Vec<_>>(),
             "pass": pass,
+            "verdict": self.verdict(),
             "reference": self.reference(),
             "recordings": self.given.iter().map(|g| &g.name).collect::<Vec<_>>(),
             "links": self.links.iter().map(links::json).collect::<Vec<_>>(),

@@ -135,6 +135,7 @@ pub(crate) fn library(ways: &Ways, report: &mut Report) -> Result<Option<PathBuf
     if asked {
         return Err(vec![diagnostic]);
     }
+    report.without_litert = true;
     let help = diagnostic.help.map(|help| format!("; {help}")).unwrap_or_default();
     let missing = format!("LiteRT: {}{help}", diagnostic.message);
     if !report.unchecked.contains(&missing) {

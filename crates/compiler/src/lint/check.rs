@@ -3,10 +3,11 @@
 use ir::Diagnostic;
 use serde::Serialize;
 
+use super::channels::{self, Channels};
 use super::profile::{Interface, Profile};
 use super::usage::{Broken, Kind, NUMBERS, Port, Usage};
 use crate::dialect::tfl::{
-    Builtin, Model, Operator, PROVENANCE, Provenance, Spot, Subgraph, TensorEntry, decode, dtype,
+    Model, Operator, PROVENANCE, Provenance, Spot, Subgraph, TensorEntry, decode, dtype,
 };
 use crate::front::tflite::{File, MALFORMED_TFLITE};
 
@@ -77,11 +78,12 @@ pub fn of_model(
     let mut judged = Vec::new();
     for (at, graph) in model.subgraphs.iter().enumerate() {
         let ports = ports(graph, model, numbers);
+        let usages: Vec<Usage<'_>> = graph.operators.iter().map(|operator| usage(operator, &ports)).collect();
         if at == 0 {
-            judged.extend(interface(model, graph, &ports, &profile.interface));
+            let channels = channels::of(graph, &usages);
+            judged.extend(interface(model, graph, &ports, &channels, &profile.interface));
         }
-        for (index, operator) in graph.operators.iter().enumerate() {
-            let usage = usage(operator, &ports);
+        for (index, (operator, usage)) in graph.operators.iter().zip(usages).enumerate() {
             let spots = provenance.operators.get(index).filter(|_| at == 0);
             judged.push(Judged {
                 subject: Subject::Operator(index),
@@ -131,16 +133,20 @@ fn usage<'m>(operator: &'m Operator, ports: &[Port]) -> Usage<'m> {
 }
 
 /// The inputs and outputs of the main graph.
-fn interface(model: &Model, graph: &Subgraph, ports: &[Port], asked: &Interface) -> Vec<Judged> {
+fn interface(
+    model: &Model,
+    graph: &Subgraph,
+    ports: &[Port],
+    channels: &[Option<Channels>],
+    asked: &Interface,
+) -> Vec<Judged> {
     let signature = model.signatures.iter().find(|s| s.subgraph == 0);
     let name = |tensor: usize| {
         let ends = signature.into_iter().flat_map(|s| s.inputs.iter().chain(&s.outputs));
         let named = ends.into_iter().find(|(_, t)| *t == tensor);
         named.map_or(&graph.tensors[tensor].name, |(name, _)| name).clone()
     };
-    // A graph without operators on images has none to lay out.
-    let images = graph.operators.iter().any(|o| ON_IMAGES.contains(&o.operator));
-    let judge = |tensor: usize, subject: Subject, turned: Option<usize>| {
+    let judge = |tensor: usize, subject: Subject| {
         let mut broken = Vec::new();
         let rank = ports[tensor].rank;
         if let Some(most) = asked.max_rank.filter(|&most| rank.is_some_and(|rank| rank > most)) {
@@ -150,58 +156,22 @@ fn interface(model: &Model, graph: &Subgraph, ports: &[Port], asked: &Interface)
                 detail: Some(ports[tensor].shown.clone()),
             });
         }
-        if let Some(index) = turned.filter(|_| asked.channels_last && images) {
+        let first = |channels: &Channels| asked.channels_last && channels.axis == 1;
+        if let Some(turned) = channels[tensor].filter(first).and_then(|channels| channels.turned) {
             broken.push(Broken {
                 kind: Kind::Interface,
                 limit: "images at the interface have their channels first".into(),
-                detail: Some(format!("operator {index} only turns {}", ports[tensor].shown)),
+                detail: Some(match subject {
+                    Subject::Output(_) => format!("operator {turned} puts them there"),
+                    _ => format!("operator {turned} puts them last"),
+                }),
             });
         }
         let (name, makes) = (name(tensor), vec![ports[tensor].shown.clone()]);
         let (reads, permutation, origin) = (Vec::new(), None, None);
         Judged { subject, graph: 0, name, reads, makes, permutation, origin, broken }
     };
-    let inputs = graph.inputs.iter().enumerate();
-    let inputs = inputs.map(|(i, &t)| judge(t, Subject::Input(i), turned_input(graph, ports, t)));
-    let outputs = graph.outputs.iter().enumerate();
-    let outputs = outputs.map(|(i, &t)| judge(t, Subject::Output(i), turned_output(graph, ports, t)));
+    let inputs = graph.inputs.iter().enumerate().map(|(i, &t)| judge(t, Subject::Input(i)));
+    let outputs = graph.outputs.iter().enumerate().map(|(i, &t)| judge(t, Subject::Output(i)));
     inputs.chain(outputs).collect()
-}
-
-/// Builtins that take images with their channels last.
-const ON_IMAGES: &[Builtin] = &[
-    Builtin::AVERAGE_POOL_2D,
-    Builtin::CONV_2D,
-    Builtin::DEPTHWISE_CONV_2D,
-    Builtin::DEPTH_TO_SPACE,
-    Builtin::L2_POOL_2D,
-    Builtin::MAX_POOL_2D,
-    Builtin::RESIZE_BILINEAR,
-    Builtin::RESIZE_NEAREST_NEIGHBOR,
-    Builtin::SPACE_TO_DEPTH,
-    Builtin::TRANSPOSE_CONV,
-];
-
-/// Channels first to channels last, and back.
-const TO_LAST: [usize; 4] = [0, 2, 3, 1];
-const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
-
-fn turns(operator: &Operator, ports: &[Port], axes: &[usize]) -> bool {
-    usage(operator, ports).permutation().is_some_and(|order| order.axes() == axes)
-}
-
-/// The operator that puts an input's channels last, where no operator reads it otherwise.
-fn turned_input(graph: &Subgraph, ports: &[Port], tensor: usize) -> Option<usize> {
-    let readers: Vec<usize> = (0..graph.operators.len())
-        .filter(|&i| graph.operators[i].inputs.iter().flatten().any(|&t| t == tensor))
-        .collect();
-    let all = readers.iter().all(|&i| turns(&graph.operators[i], ports, &TO_LAST));
-    readers.first().copied().filter(|_| all && !graph.outputs.contains(&tensor))
-}
-
-/// The operator that puts an output's channels first, where nothing else reads it.
-fn turned_output(graph: &Subgraph, ports: &[Port], tensor: usize) -> Option<usize> {
-    let read = graph.operators.iter().any(|o| o.inputs.iter().flatten().any(|&t| t == tensor));
-    let maker = graph.operators.iter().position(|o| o.outputs.contains(&tensor))?;
-    (!read && turns(&graph.operators[maker], ports, &TO_FIRST)).then_some(maker)
 }

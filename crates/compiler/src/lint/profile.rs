@@ -136,7 +136,7 @@ impl Profile {
         }
         let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
         let diagnostic = Diagnostic::new(UNKNOWN_PROFILE, format!("no profile is called '{name}'"));
-        Err(vec![match read::nearest(name, names.iter().copied()) {
+        Err(vec![match ir::nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean {near}?")),
             None => diagnostic
                 .note(format!("there are {}", names.join(", ")))

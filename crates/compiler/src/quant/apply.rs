@@ -19,6 +19,7 @@ pub fn apply(graph: &mut Graph, plan: &Plan) -> Result<(), Vec<Diagnostic>> {
     }
     let mut patch = Patch::new(graph);
     let mut stored: IndexMap<ValueId, ValueId> = IndexMap::new();
+    let mut replaced = Vec::new();
     for (id, weights) in changed {
         let node = graph.node(id);
         patch.at(id);
@@ -40,8 +41,11 @@ pub fn apply(graph: &mut Graph, plan: &Plan) -> Result<(), Vec<Diagnostic>> {
             None => patch.add(op, inputs),
         };
         patch.and_replace(node.outputs[0], result);
+        replaced.push((node.outputs[0], result));
     }
     patch.finish().apply(graph, "quantize").map_err(|bug| vec![bug])?;
+    // Recipes name operators by what they make: it is called as before.
+    replaced.into_iter().for_each(|(old, new)| graph.swap_names(old, new));
     // What kernels lack was not chosen; what a target lacks besides is told before there is a file.
     legalize::within(&plan.limits).run(graph, &mut Journal::default())
 }

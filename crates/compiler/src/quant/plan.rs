@@ -1,11 +1,11 @@
 //! What is decided: the form of each weight, with the reason, before anything changes.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::{DType, Diagnostic, Frame, NodeId, QuantParams, ValueId};
 
 use super::form::{Form, choose};
-use super::heads::{Share, heads};
 use super::recipe::{Compute, Recipe, Wanted};
+use super::sensitive::{Share, heads, small};
 use super::weighted::{Kind, Reading, readings};
 use crate::dialect::tfl::Builtin;
 use crate::evaluate::Expressions;
@@ -115,6 +115,9 @@ fn threshold(dtype: DType) -> f64 {
 /// A head of at most this part of a network's weights stays in float: in int8 the file would be half a percent smaller.
 const SMALL_HEAD: f64 = 1.0 / 600.0;
 
+/// Where integers gain no speed, the smallest layers that together have this part of all weights stay in float.
+const SMALL_LAYERS: f64 = 1.0 / 200.0;
+
 /// A head of at most this part of its products takes them in f32.
 const QUICK_HEAD: f64 = 1.0 / 50.0;
 
@@ -134,8 +137,8 @@ pub fn plan(graph: &Graph, recipe: &Recipe, outlook: &Outlook) -> Result<Plan, D
         }
     }
     let expressions = Expressions::new(graph);
-    let heads = heads(graph, &weights);
-    let mut planner = Planner { graph, recipe, outlook, expressions, heads, warnings: Vec::new() };
+    let (heads, small) = (heads(graph, &weights), small(graph, &weights, SMALL_LAYERS));
+    let mut planner = Planner { graph, recipe, outlook, expressions, heads, small, warnings: Vec::new() };
     let mut decisions = Vec::new();
     for (weight, readings) in weights {
         decisions.extend(planner.decide(weight, &readings)?);
@@ -150,6 +153,7 @@ struct Planner<'g> {
     outlook: &'g Outlook,
     expressions: Expressions<'g>,
     heads: IndexMap<ValueId, Share>,
+    small: IndexSet<ValueId>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -204,7 +208,11 @@ impl Planner<'_> {
         if count < wanted[0].min_elements {
             return Err(format!("{count} elements, fewer than {}", wanted[0].min_elements));
         }
-        let head = self.heads.get(&weight).filter(|_| wanted[0].dtype.is_int() && !wanted[0].verbatim);
+        let chosen_here = wanted[0].dtype.is_int() && !wanted[0].verbatim;
+        if chosen_here && wanted[0].compute == Compute::Floats && self.small.contains(&weight) {
+            return Err("small: it would add as much noise as a large one, and save little".into());
+        }
+        let head = self.heads.get(&weight).filter(|_| chosen_here);
         if head.is_some_and(|share| share.elements <= SMALL_HEAD) {
             return Err("makes an output, which shows its rounding; in float it is small".into());
         }

@@ -19,7 +19,10 @@ ir::codes! {
     /// again where that runs. A file that ends in `.json` is read as a recipe of ai-edge-quantizer 0.10.
     UNKNOWN_RECIPE = "unknown-recipe", Usage;
 
-    /// The recipe cannot be read.
+    /// A recipe file cannot be read.
+    UNREADABLE_RECIPE = "unreadable-recipe", Io;
+
+    /// A recipe file does not hold a recipe.
     ///
     /// A recipe file is the JSON that ai-edge-quantizer 0.10 saves: a list of
     /// `{"regex", "operation", "algorithm_key", "op_config"}`.
@@ -109,7 +112,7 @@ impl Recipe {
             ]);
         }
         let text = fs::read_to_string(name)
-            .map_err(|e| vec![Diagnostic::new(MALFORMED_RECIPE, format!("{name} cannot be read: {e}"))])?;
+            .map_err(|e| vec![Diagnostic::new(UNREADABLE_RECIPE, format!("{name} cannot be read: {e}"))])?;
         Recipe::parse(name, &text)
     }
 

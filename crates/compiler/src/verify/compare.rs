@@ -2,7 +2,7 @@
 
 use ir::Tensor;
 
-use super::Metrics;
+use super::{Metrics, Rounding};
 
 /// How near an output must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,14 +47,15 @@ impl Verdict {
     }
 }
 
-/// Compares an output with its reference. `rounding` is the error that PyTorch itself makes on this input (its float32
-/// against its float64), where it is known: ten times that is allowed. Integers and truth values must be equal, unless
+/// Compares an output with its reference. `rounding` is the error that PyTorch itself makes on this input (against its
+/// own float64), where it is known: ten times that is allowed. Where PyTorch gave f16 or bf16, the same holds of the cosine,
+/// whose `1 − cosine` grows with the square of the error: a hundred times PyTorch's is allowed. Integers and truth values must be equal, unless
 /// they are only measured. Errs where dtype or sizes differ.
 pub fn compare(
     found: &Tensor,
     reference: &Tensor,
     bound: Bound,
-    rounding: Option<f64>,
+    rounding: Option<Rounding>,
 ) -> Result<Verdict, String> {
     if found.ty() != reference.ty() {
         return Err(format!("is {} where the reference is {}", found.ty(), reference.ty()));
@@ -64,8 +65,9 @@ pub fn compare(
     let allowed = match (bound == MEASURED, exact) {
         (true, _) => f64::INFINITY,
         (_, true) => 0.0,
-        _ => (bound.relative * metrics.max_ref).max(10.0 * rounding.unwrap_or(0.0)),
+        _ => (bound.relative * metrics.max_ref).max(10.0 * rounding.map_or(0.0, |r| r.largest)),
     };
+    let cosine = bound.cosine.max(100.0 * rounding.and_then(|r| r.cosine).unwrap_or(0.0));
     let fault = if metrics.misplaced > 0 {
         Some(format!("{} elements differ in being NaN or infinite", metrics.misplaced))
     } else if metrics.max_abs > allowed {
@@ -73,10 +75,51 @@ pub fn compare(
             "differs by {:.3e} at element {}, where {allowed:.3e} is allowed",
             metrics.max_abs, metrics.max_at
         ))
-    } else if !exact && metrics.cosine_distance > bound.cosine && metrics.max_abs > 0.0 && metrics.count > 1 {
-        Some(format!("1 − cosine is {:.3e}, where {:.0e} is allowed", metrics.cosine_distance, bound.cosine))
+    } else if !exact && metrics.cosine_distance > cosine && metrics.max_abs > 0.0 && metrics.count > 1 {
+        Some(format!("1 − cosine is {:.3e}, where {cosine:.0e} is allowed", metrics.cosine_distance))
     } else {
         None
     };
     Ok(Verdict { metrics, allowed, fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use ir::DType;
+
+    use super::*;
+
+    /// What f16 makes of some numbers, what these are, and how far it is from them.
+    fn halves() -> (Tensor, Vec<f64>, Rounding) {
+        let exact: Vec<f64> = (1..200).map(|i| (f64::from(i) * 0.37).sin()).collect();
+        let half = Tensor::from_f64s(DType::F16, &[exact.len()], exact.clone());
+        let metrics = Metrics::of(&half, &Tensor::new(&[exact.len()], &exact));
+        let rounding = Rounding { largest: metrics.max_abs, cosine: Some(metrics.cosine_distance) };
+        (Tensor::from_f64s(DType::F32, &[exact.len()], half.to_f64s()), exact, rounding)
+    }
+
+    fn judged(values: Vec<f64>, reference: &Tensor, rounding: Rounding) -> Option<String> {
+        let found = Tensor::from_f64s(DType::F32, &[values.len()], values);
+        compare(&found, reference, WHOLE_MODEL, Some(rounding)).unwrap().fault
+    }
+
+    #[test]
+    fn what_is_nearer_to_float64_than_f16_is_passes() {
+        let (reference, exact, rounding) = halves();
+        assert_eq!(judged(exact.clone(), &reference, rounding), None);
+        let single = Rounding { cosine: None, ..rounding };
+        assert!(judged(exact, &reference, single).unwrap().starts_with("1 − cosine is "));
+    }
+
+    #[test]
+    fn what_is_wrong_fails_for_f16_too() {
+        let (reference, exact, rounding) = halves();
+        let mut one = exact.clone();
+        one[7] += 20.0 * rounding.largest;
+        assert!(judged(one, &reference, rounding).unwrap().starts_with("differs by "));
+        // Each element within its bound, and all of them off: another direction than rounding would take.
+        let all = exact.iter().enumerate();
+        let all = all.map(|(i, x)| x + if i % 2 == 0 { 8.0 } else { -8.0 } * rounding.largest).collect();
+        assert!(judged(all, &reference, rounding).unwrap().starts_with("1 − cosine is "));
+    }
 }

@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic, Tensor};
 
+use super::Metrics;
+
 ir::codes! {
     /// A file of recorded tensors is not that of one run of a model.
     ///
@@ -21,8 +23,25 @@ pub struct Recording {
     pub inputs: Vec<Tensor>,
     /// The outputs, in order; empty where only inputs were recorded.
     pub outputs: Vec<Tensor>,
-    /// For each output, the largest difference of PyTorch's float32 from its float64, where that was recorded.
-    pub rounding: Vec<Option<f64>>,
+    /// For each output, how far PyTorch is from its own float64, where that was recorded.
+    pub rounding: Vec<Option<Rounding>>,
+}
+
+/// How far an output of PyTorch's is from the same in float64, over the elements that are finite in both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounding {
+    /// The largest absolute difference.
+    pub largest: f64,
+    /// `1 − cosine`, for outputs in f16 and bf16 only: what f32 rounds away is far below the bar as it is.
+    pub cosine: Option<f64>,
+}
+
+impl Rounding {
+    fn of(output: &Tensor, exact: &Tensor) -> Self {
+        let metrics = Metrics::of(output, exact);
+        let half = matches!(output.dtype(), DType::F16 | DType::Bf16);
+        Rounding { largest: metrics.max_abs, cosine: half.then_some(metrics.cosine_distance) }
+    }
 }
 
 impl Recording {
@@ -52,7 +71,7 @@ impl Recording {
                 let message = format!("reference64.{i} is {}, output.{i} is {}", exact.ty(), output.ty());
                 return Err(Diagnostic::new(WRONG_RECORDING, message));
             }
-            rounding[i] = Some(largest_difference(output, exact));
+            rounding[i] = Some(Rounding::of(output, exact));
         }
         Ok(Recording { inputs, outputs, rounding })
     }
@@ -86,12 +105,6 @@ fn index(name: &str, prefix: &str) -> Option<usize> {
     name.strip_prefix(prefix)?.strip_prefix('.')?.parse().ok()
 }
 
-/// Over elements that are finite in both: others say nothing about rounding.
-fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
-    let differences = a.to_f64s().into_iter().zip(b.to_f64s()).map(|(a, b)| (a - b).abs());
-    differences.filter(|d| d.is_finite()).fold(0.0, f64::max)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +127,15 @@ mod tests {
     fn rounding_is_the_distance_from_float64() {
         let mut tensors = recorded(&["input.0", "output.0"]);
         tensors.insert("reference64.0".into(), Tensor::new(&[2], &[1.0, 2.25]).into());
-        assert_eq!(Recording::read(&tensors).unwrap().rounding, [Some(0.25)]);
+        let single = Rounding { largest: 0.25, cosine: None };
+        assert_eq!(Recording::read(&tensors).unwrap().rounding, [Some(single)]);
+
+        tensors.insert("output.0".into(), Tensor::from_f64s(DType::F16, &[2], vec![1.0, 2.0]).into());
+        let half = Recording::read(&tensors).unwrap().rounding[0].unwrap();
+        assert_eq!(half.largest, 0.25);
+        // cos² = (1·1 + 2·2.25)² / ((1² + 2²)·(1² + 2.25²))
+        let cosine = (5.5f64 * 5.5 / (5.0 * 6.0625)).sqrt();
+        assert!((half.cosine.unwrap() - (1.0 - cosine)).abs() < 1e-12, "{half:?}");
     }
 
     #[test]

@@ -117,20 +117,6 @@ fn short(value: f64) -> String {
     }
 }
 
-/// How many letters must be added, left out or replaced to make one word of another (Levenshtein's distance).
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.chars().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 impl FromStr for Requirement {
     type Err = String;
 
@@ -148,11 +134,9 @@ impl FromStr for Requirement {
         }
         let metric = METRICS.iter().find(|m| m.name == metric).ok_or_else(|| {
             let names: Vec<&str> = METRICS.iter().map(|m| m.name).collect();
-            let meant = names.iter().map(|name| (edits(metric, name), name)).min();
-            let guess = meant
-                .filter(|(n, _)| *n <= 2)
-                .map_or(String::new(), |(_, name)| format!(" (is {name} meant?)"));
-            format!("no metric is called '{metric}'{guess}; they are {}", names.join(", "))
+            let guess = ir::nearest(metric, names.iter().copied());
+            let guess = guess.map_or(String::new(), |name| format!("; did you mean {name}?"));
+            format!("no metric is called '{metric}'; they are {}{guess}", names.join(", "))
         })?;
         let output = (output != "*").then(|| output.to_string());
         Ok(Requirement { output, metric: *metric, relation: *relation, limit })
@@ -212,12 +196,6 @@ mod tests {
     }
 
     #[test]
-    fn words_are_as_far_apart_as_their_letters() {
-        let pairs = [("psnr", "psnr"), ("psnt", "psnr"), ("pnsr", "psnr"), ("", "snr"), ("sign", "bits")];
-        assert_eq!(pairs.map(|(a, b)| edits(a, b)), [0, 1, 2, 3, 3]);
-    }
-
-    #[test]
     fn outputs_are_meant_by_name_or_all() {
         let one: Requirement = "a.b.psnr>=45".parse().unwrap();
         assert_eq!((one.output(), one.is_about("a.b"), one.is_about("c")), (Some("a.b"), true, false));
@@ -230,7 +208,7 @@ mod tests {
         let why = |text: &str| text.parse::<Requirement>().unwrap_err();
         assert_eq!(
             why("output_0.psnt>=45"),
-            "no metric is called 'psnt' (is psnr meant?); they are max_abs, mean_abs, cosine, correlation, snr, psnr, bits, top1"
+            "no metric is called 'psnt'; they are max_abs, mean_abs, cosine, correlation, snr, psnr, bits, top1; did you mean psnr?"
         );
         assert_eq!(why("output_0.psnr=45"), "'output_0.psnr=45' is not of the form output_0.psnr>=45");
         assert_eq!(why("psnr>=45"), "'psnr>=45' is not of the form output_0.psnr>=45");

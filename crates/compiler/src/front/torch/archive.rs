@@ -10,8 +10,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use ir::{Constant, DType, Diagnostic, FileRange, Storage, Tensor};
 use serde::de::DeserializeOwned;
-use zip::read::{ArchiveOffset, Config};
-use zip::{CompressionMethod, ZipArchive};
+use weights::{Directory, Entry};
 
 use super::code::{CANNOT_READ, INVALID_ARCHIVE, NOT_A_PROGRAM, OLD_ARCHIVE, WHICH_MODEL};
 use super::program::{ExportedProgram, Payload, PayloadConfig, Symbolic};
@@ -22,9 +21,6 @@ const LARGEST_JSON: u64 = 2 << 30;
 /// The largest tensor that repeats its stored elements (with strides of 0), in bytes.
 const LARGEST_REPEATED: u64 = 4 << 30;
 
-/// A PyTorch archive begins with the file; looking for another beginning finds false ones.
-const FROM_THE_START: Config = Config { archive_offset: ArchiveOffset::Known(0) };
-
 /// The schema's major version that this module reads.
 const SCHEMA: i64 = 8;
 
@@ -33,14 +29,6 @@ pub(super) struct Archive {
     file: Arc<File>,
     /// The entries by their names without the root folder.
     entries: IndexMap<String, Entry>,
-}
-
-/// Where one entry lies.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: u64,
-    size: u64,
-    crc: u32,
 }
 
 /// The weights and constants of one program: what is stored under each fully qualified name.
@@ -56,20 +44,11 @@ impl Archive {
         let file = File::open(path)
             .map_err(|e| Diagnostic::new(CANNOT_READ, format!("{shown} cannot be opened: {e}")))?;
         let length = file.metadata().map(|m| m.len()).unwrap_or(0);
-        let mut zip =
-            ZipArchive::with_config(FROM_THE_START, &file).map_err(|e| not_a_zip(path, &file, length, &e))?;
-
-        let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
-        let root = root_of(&names)?;
-        let mut entries = IndexMap::new();
-        for i in 0..zip.len() {
-            let (name, entry) = locate(&mut zip, i, length).map_err(invalid)?;
-            if let Some(name) = name.strip_prefix(&root) {
-                entries.insert(name.to_owned(), entry);
-            }
-        }
-        drop(zip);
-        let archive = Archive { file: Arc::new(file), entries };
+        let directory = Directory::read(&file).map_err(|why| not_a_zip(path, &file, length, why))?;
+        let root = root_of(&directory.names())?;
+        let all = directory.entries(length).map_err(invalid)?.into_iter();
+        let inner = all.filter_map(|(name, entry)| Some((name.strip_prefix(&root)?.to_owned(), entry)));
+        let archive = Archive { entries: inner.collect(), file: Arc::new(file) };
         archive.check_generation()?;
         Ok(archive)
     }
@@ -330,21 +309,6 @@ fn literals(values: &[Symbolic]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Finds entry `i`: its size is in the central directory, its place behind the local header.
-fn locate(zip: &mut ZipArchive<&File>, i: usize, length: u64) -> Result<(String, Entry), String> {
-    let file = zip.by_index_raw(i).map_err(|e| format!("entry {i} of the archive cannot be found: {e}"))?;
-    let name = file.name().map_err(|e| format!("the name of entry {i} of the archive: {e}"))?.into_owned();
-    if file.compression() != CompressionMethod::Stored || file.encrypted() {
-        return Err(format!("entry {name} is compressed or encrypted, which PyTorch never does"));
-    }
-    let start = file.data_start().ok_or_else(|| format!("entry {name} has no local header"))?;
-    let size = file.size();
-    if start.checked_add(size).is_none_or(|end| end > length) {
-        return Err(format!("entry {name} reaches beyond the end of the file"));
-    }
-    Ok((name, Entry { start, size, crc: file.crc32() }))
-}
-
 /// The folder that holds everything, with its slash; or what the archive is, where it is something else.
 fn root_of(names: &[String]) -> Result<String, Diagnostic> {
     if names.iter().any(|n| n == "serialized_exported_program.json") {
@@ -364,7 +328,7 @@ fn root_of(names: &[String]) -> Result<String, Diagnostic> {
     })
 }
 
-fn not_a_zip(path: &Path, file: &File, length: u64, error: &zip::result::ZipError) -> Diagnostic {
+fn not_a_zip(path: &Path, file: &File, length: u64, why: String) -> Diagnostic {
     let mut head = Vec::new();
     let mut from_start = file;
     // A file that cannot be read has no head, and is told so below.
@@ -374,7 +338,7 @@ fn not_a_zip(path: &Path, file: &File, length: u64, error: &zip::result::ZipErro
     }
     if head.starts_with(b"PK\x03\x04") {
         return invalid(format!("{} ends too early or is damaged", path.display()))
-            .note(error.to_string())
+            .note(why)
             .help("copy it again");
     }
     if head.get(4..8) == Some(b"TFL3") {

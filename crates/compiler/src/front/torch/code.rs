@@ -29,12 +29,6 @@ ir::codes! {
     /// subclasses are stored as pickles, which Edgewright does not execute.
     INVALID_WEIGHT = "invalid-weight", Invalid;
 
-    /// A size of the program is not a number yet.
-    ///
-    /// The model was exported with dynamic shapes. A `.tflite` is compiled for numbers: give the sizes of the
-    /// inputs with `--shape NAME=1,3,224,224`, or a symbol's value with `--pin s0=224`.
-    UNPINNED_SIZE = "unpinned-size", Usage;
-
     /// The sizes that were asked for do not fit the program, or each other.
     SHAPE_MISMATCH = "shape-mismatch", Usage;
 
@@ -42,9 +36,6 @@ ir::codes! {
     ///
     /// The program is compiled for this size all the same. Verify the result against PyTorch at these sizes.
     PIN_OUT_OF_RANGE = "pin-out-of-range", Failed;
-
-    /// A size or number depends on the data in the input, such as the number of nonzero elements.
-    DATA_DEPENDENT = "data-dependent-size", Unsupported;
 
     /// The program calls an operator that Edgewright does not know.
     ///

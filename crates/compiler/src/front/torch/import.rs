@@ -148,7 +148,7 @@ impl Importer {
                 );
                 return Err(Diagnostic::bug(message));
             }
-            if id.index() >= before && self.graph.value(id).name != *tensor.name {
+            if id.index() >= before {
                 self.graph.rename(id, &tensor.name);
             }
         }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use ir::{Diagnostic, Leaf, Number, Origin, Origins, TensorType};
+use ir::{DATA_DEPENDENT_SIZE, Diagnostic, Leaf, Number, Origin, Origins, TensorType};
 
 use super::archive;
-use super::code::{AUTOCAST, DATA_DEPENDENT, INVALID_ARCHIVE, UNKNOWN_OPERATOR, UNSUPPORTED_CONTROL_FLOW};
+use super::code::{AUTOCAST, INVALID_ARCHIVE, UNKNOWN_OPERATOR, UNSUPPORTED_CONTROL_FLOW};
 use super::number;
 use super::origin;
 use super::program::{Argument as Written, Graph, Node, Symbol, TensorMeta};
@@ -122,7 +122,7 @@ impl Wrong {
             Wrong::Invalid(why) => Diagnostic::new(INVALID_ARCHIVE, format!("{what}: {why}")),
             Wrong::Unknown(why) => Diagnostic::new(UNKNOWN_OPERATOR, format!("{what} {why}")),
             Wrong::Open(text) => {
-                Diagnostic::new(DATA_DEPENDENT, format!("{what} is {text}, which depends on data"))
+                Diagnostic::new(DATA_DEPENDENT_SIZE, format!("{what} is {text}, which depends on data"))
             }
         };
         match leaf {

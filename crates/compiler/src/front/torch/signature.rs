@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use ir::Diagnostic;
+use ir::{DATA_DEPENDENT_SIZE, Diagnostic};
 use serde_json::Value;
 
-use super::code::{CONSTANT_OUTPUT, DATA_DEPENDENT, INVALID_ARCHIVE};
+use super::code::{CONSTANT_OUTPUT, INVALID_ARCHIVE};
 use super::program::{Argument as Written, GraphModule, InputSpec, OutputSpec};
 use super::{Argument, Input, Output, Source, Straight};
 
@@ -140,7 +140,7 @@ impl Interface<'_> {
         open.map(|tensor| {
             let message =
                 format!("the size of output '{}' depends on data: it is {}", tensor.name, tensor.ty);
-            Diagnostic::new(DATA_DEPENDENT, message).help("give a tensor of fixed size, such as a mask")
+            Diagnostic::new(DATA_DEPENDENT_SIZE, message).help("give a tensor of fixed size, such as a mask")
         })
         .collect()
     }

@@ -6,13 +6,13 @@ mod srepr;
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use ir::{Diagnostic, Dim, Expr, Number, Shape};
+use ir::{Diagnostic, Dim, Expr, Number, Shape, UNPINNED_SIZE};
 
 pub(super) use sizes::sizes;
 pub use sizes::{Input as SizedInput, Sizes, Symbol};
 pub(super) use srepr::parse;
 
-use super::code::{INVALID_ARCHIVE, PIN_OUT_OF_RANGE, SHAPE_MISMATCH, UNPINNED_SIZE};
+use super::code::{INVALID_ARCHIVE, PIN_OUT_OF_RANGE, SHAPE_MISMATCH};
 use super::program::{Argument, ExportedProgram, Graph, InputSpec, Symbolic};
 
 /// The numbers that symbols stand for.

@@ -69,7 +69,7 @@ impl Reader<'_> {
                 take(self, name, value);
                 continue;
             }
-            let help = match nearest(name, keys.iter().copied()) {
+            let help = match ir::nearest(name, keys.iter().copied()) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("{place} has {}", keys.join(", ")),
             };
@@ -196,7 +196,7 @@ impl Reader<'_> {
             let name = key.get_ref().to_string();
             if let Some(without) = builtins.iter().find(|b| Options::of(**b).named(&name).is_none()) {
                 let fields = Options::of(*without).table().map_or(&[][..], |t| t.columns);
-                let near = nearest(&name, fields.iter().map(|c| c.name));
+                let near = ir::nearest(&name, fields.iter().map(|c| c.name));
                 let help = near.map(|near| format!("did you mean {near}?"));
                 self.wrong(&key.span(), format!("{without} has no option '{name}'"), help);
                 continue;
@@ -307,7 +307,7 @@ impl Reader<'_> {
         if let Some((_, builtin)) = named().find(|(name, _)| *name == word) {
             return Some(builtin);
         }
-        let near = nearest(&word.to_uppercase(), named().map(|(name, _)| name));
+        let near = ir::nearest(&word.to_uppercase(), named().map(|(name, _)| name));
         let help = near.map(|near| format!("did you mean {near}?"));
         self.wrong(&value.span(), format!("no builtin is called '{word}'"), help);
         None
@@ -320,7 +320,7 @@ impl Reader<'_> {
         }
         // Other formats' names for the same: int64, float32, FLOAT32.
         let short = word.to_lowercase().replace("float", "f").replace("uint", "u").replace("int", "i");
-        let near = nearest(&short, DType::ALL.iter().map(|d| d.name()));
+        let near = ir::nearest(&short, DType::ALL.iter().map(|d| d.name()));
         let help = near.map(|near| format!("did you mean {near}?"));
         self.wrong(&value.span(), format!("no dtype is called '{word}'"), help);
         None
@@ -359,27 +359,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// The word among `words` that `word` was probably meant to be.
-pub(super) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let (letters, near) = words.map(|known| (distance(word, known), known)).min_by_key(|(d, _)| *d)?;
-    (letters <= 1 + word.chars().count() / 4).then_some(near)
-}
-
-/// How many letters must be added, dropped or changed to make one word the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -422,12 +401,5 @@ mod tests {
     fn what_is_no_toml_is_told_with_its_line() {
         let told = told("about = \"x\"\n[tensors\n");
         assert_eq!(told.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn words_are_near_where_few_letters_differ() {
-        assert_eq!(nearest("BATCH_MATMULL", ["ADD", "BATCH_MATMUL"].into_iter()), Some("BATCH_MATMUL"));
-        assert_eq!(nearest("CONV", ["ADD", "BATCH_MATMUL"].into_iter()), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -1,6 +1,6 @@
-//! The heads of a network: the layers that make its outputs, behind which no layer evens out what rounding costs.
+//! Weights that cost more by being rounded than they save: the heads of a network, and its small layers.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ir::ValueId;
 
 use super::weighted::{Kind, Reading};
@@ -15,7 +15,29 @@ pub(super) struct Share {
     pub(super) products: f64,
 }
 
-/// The weights of layers that stand behind others and before none.
+/// The smallest weights, as many as together are at most this part of all elements.
+///
+/// Each layer adds about as much noise, whatever its size: of a U-Net most comes from the few weights at full resolution.
+pub(super) fn small(
+    graph: &Graph,
+    weights: &IndexMap<ValueId, Vec<Reading>>,
+    part: f64,
+) -> IndexSet<ValueId> {
+    let of_elements = |readings: &Vec<Reading>| readings.iter().all(|r| r.kind == Kind::Elements);
+    let weights = weights.iter().filter(|(_, readings)| !of_elements(readings));
+    let mut sizes: Vec<(usize, ValueId)> =
+        weights.map(|(&weight, _)| (graph.ty(weight).count().unwrap_or(0), weight)).collect();
+    sizes.sort_unstable();
+    let most = part * sizes.iter().map(|(count, _)| *count as f64).sum::<f64>();
+    let mut held = 0.0;
+    let fits = |&(count, _): &(usize, ValueId)| {
+        held += count as f64;
+        held <= most
+    };
+    sizes.into_iter().take_while(fits).map(|(_, weight)| weight).collect()
+}
+
+/// The weights of layers that stand behind others and before none: no layer evens out what their rounding costs.
 pub(super) fn heads(graph: &Graph, weights: &IndexMap<ValueId, Vec<Reading>>) -> IndexMap<ValueId, Share> {
     let is_layer = |r: &&Reading| !matches!(r.kind, Kind::Table | Kind::Elements);
     let mut layers: IndexMap<ValueId, f64> = IndexMap::new();
