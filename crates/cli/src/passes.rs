@@ -92,3 +92,14 @@ impl Ops {
         print(&out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("add sub mul", 7), ["add sub", "mul"]);
+        assert_eq!(wrapped("squared_difference", 7), ["squared_difference"]);
+    }
+}
