@@ -43,6 +43,25 @@ impl Passes {
     }
 }
 
+/// The width of the column of names, and of that of builtins.
+const NAMES: usize = 40;
+const BUILTINS: usize = 58;
+
+/// A text in lines of at most `width` characters, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
+}
+
 /// List the operators.
 #[derive(Args)]
 pub(crate) struct Ops {
@@ -63,8 +82,24 @@ impl Ops {
         for entry in CATALOG {
             let builtins: Vec<String> = entry.tfl.iter().map(ToString::to_string).collect();
             let spelled = if builtins.is_empty() { "—".to_string() } else { builtins.join(", ") };
-            let _ = writeln!(out, "{:40} {spelled}", entry.names.join(" "));
+            let (names, spelled) = (wrapped(&entry.names.join(" "), NAMES), wrapped(&spelled, BUILTINS));
+            for line in 0..names.len().max(spelled.len()) {
+                let cell = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
+                let row = format!("{:NAMES$} {}", cell(&names), cell(&spelled));
+                let _ = writeln!(out, "{}", row.trim_end());
+            }
         }
         print(&out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("add sub mul", 7), ["add sub", "mul"]);
+        assert_eq!(wrapped("squared_difference", 7), ["squared_difference"]);
     }
 }

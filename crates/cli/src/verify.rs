@@ -45,8 +45,9 @@ ir::codes! {
     ///
     /// Each output of a float model is held against the recorded one: the largest difference may be 1e-5 of the
     /// largest element, or ten times PyTorch's own rounding where that is recorded (`reference64.N`); `1 − cosine` may
-    /// be 1e-9, or of outputs in f16 and bf16 a hundred times PyTorch's own. A quantized model is held to what `--require` says, and measured where it says nothing; what is NaN or infinite must be so
-    /// in both. `verify --per-operator` names the operator, with its line in PyTorch, where the difference begins.
+    /// be 1e-9, or a hundred times PyTorch's own where its outputs are in f16 or bf16. A quantized model is held to
+    /// what `--require` says, and measured where it says nothing; what is NaN or infinite must be so in both.
+    /// `verify --per-operator` names the operator, with its line in PyTorch, where the difference begins.
     VERIFICATION_FAILED = "verification-failed", Failed;
 
     /// There was nothing to compare with, so nothing was verified.

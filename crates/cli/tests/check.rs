@@ -130,9 +130,22 @@ fn the_twice_mapped_range_is_a_warning_of_check_and_convert() {
 }
 
 #[test]
+fn what_a_profile_changes_nothing_of_is_judged_once() {
+    let archive = fixture("steps.pt2");
+    let run = edgewright(["check", archive.to_str().unwrap()]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let verdicts: Vec<&str> = run.stdout.lines().filter(|line| line.ends_with("hold")).collect();
+    assert_eq!(verdicts, ["as it is compiled, all 6 operators and the interface hold"]);
+}
+
+#[test]
 fn profiles_are_listed_and_printed() {
     let run = edgewright(["profiles"]);
     assert_eq!(run.code, Some(0));
+    assert!(
+        run.stdout.contains("template       no target: a file to copy for a profile of your own"),
+        "{run:?}"
+    );
     for name in ["litert-cpu", "xnnpack-only", "xnnpack-fast", "bstm", "template"] {
         assert!(run.stdout.lines().any(|line| line.starts_with(name)), "{run:?}");
         let text = fs::read_to_string(repository("profiles").join(name).with_extension("toml")).unwrap();

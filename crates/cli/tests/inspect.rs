@@ -176,3 +176,14 @@ fn what_is_no_model_is_told() {
     }
     assert_eq!(edgewright(&["inspect", "nowhere.tflite"]).status.code(), Some(5));
 }
+
+#[test]
+fn the_least_runtime_is_told_in_the_numbers_of_tensorflow() {
+    let strange = root("crates/runtime/tests/fixtures/conv_add.tflite");
+    let said = printed(&["inspect", strange.to_str().unwrap()]);
+    assert!(said.contains("needs    TensorFlow Lite 1.5.0 or later (TensorFlow's numbers)\n"), "{said}");
+
+    let (_folder, own) = example();
+    let said = printed(&["inspect", &own]);
+    assert!(said.contains(" or later (TensorFlow's numbers; LiteRT "), "{said}");
+}

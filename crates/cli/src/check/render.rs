@@ -16,6 +16,9 @@ impl Found {
         let mut out = format!("{model} under {}: {}\n", profile.name, profile.about);
         match &self.solved {
             None => out.push_str(&verdict(&self.judged, "")),
+            Some(Ok(solved)) if solved.judged == self.judged && solved.ledger.is_empty() => {
+                out.push_str(&verdict(&self.judged, "as it is compiled, "));
+            }
             Some(solved) => {
                 out.push_str(&verdict(&self.judged, "as it is compiled without the profile, "));
                 match solved {

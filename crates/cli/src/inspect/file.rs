@@ -91,7 +91,7 @@ fn summary(report: &FileReport, model: &str) -> String {
         _ if !histogram.description.is_empty() => fact("written by", histogram.description.clone()),
         _ => {}
     }
-    fact("needs", format!("LiteRT {} or later", report.minimum_runtime));
+    fact("needs", format!("TensorFlow Lite {} or later{}", report.minimum_runtime, numbering(report)));
     fact("size", parts(report));
     for (at, (tensor, size)) in report.largest.iter().enumerate() {
         let name = if at == 0 { "largest" } else { "" };
@@ -99,7 +99,8 @@ fn summary(report: &FileReport, model: &str) -> String {
     }
     fact("work", format!("{} multiply-accumulates", count(histogram.macs)));
     fact("ranks", ranks(report));
-    fact("dtypes", tally(histogram.elements.iter().map(|(element, &n)| (element, n))));
+    let elements = tally(histogram.elements.iter().map(|(element, &n)| (element, n)));
+    fact("dtypes", format!("{elements}, of tensors at run time; size tells those of constants"));
     out.push_str(&table(2, &["", ""], &facts));
 
     for signature in &histogram.signatures {
@@ -143,6 +144,13 @@ fn summary(report: &FileReport, model: &str) -> String {
         None => "no provenance; `--op NAME` shows an operator with its neighbours\n".into(),
     });
     out
+}
+
+/// Whose numbers releases are counted in, and what LiteRT has of them.
+fn numbering(report: &FileReport) -> String {
+    // Each builtin and version that is written here is run on the pinned LiteRT by the tests.
+    let own = format!("; LiteRT {} runs all that Edgewright writes", runtime::VERSION);
+    format!(" (TensorFlow's numbers{})", if report.producer.is_some() { own } else { String::new() })
 }
 
 /// `1.2 MB: 1.1 MB weights (FLOAT32 1.1 MB), 20 kB metadata, 30 kB tables`

@@ -33,8 +33,11 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("xnnpack-only", include_str!("../../../../profiles/xnnpack-only.toml")),
     ("xnnpack-fast", include_str!("../../../../profiles/xnnpack-fast.toml")),
     ("bstm", include_str!("../../../../profiles/bstm.toml")),
-    ("template", include_str!("../../../../profiles/template.toml")),
+    (TEMPLATE, include_str!("../../../../profiles/template.toml")),
 ];
+
+/// The profile that is no target, but the one to begin with.
+const TEMPLATE: &str = "template";
 
 /// What a target can run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,7 +129,14 @@ impl Profile {
     /// The profile of this name, or in the file at this path.
     pub fn find(name: &str) -> Result<Self, Vec<Diagnostic>> {
         if let Some((name, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
-            return Profile::read(name, text);
+            let profile = Profile::read(name, text)?;
+            return Ok(match *name {
+                // Its own line is for the copy.
+                TEMPLATE => {
+                    Profile { about: "no target: a file to copy for a profile of your own".into(), ..profile }
+                }
+                _ => profile,
+            });
         }
         if name.contains(['/', '\\']) || name.ends_with(".toml") {
             let text = fs::read_to_string(Path::new(name)).map_err(|e| {

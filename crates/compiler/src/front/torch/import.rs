@@ -44,17 +44,19 @@ pub fn import(program: &Program) -> Result<Graph, Vec<Diagnostic>> {
     Ok(graph)
 }
 
-/// The operators that are not supported of a program some of whose calls, by their index, are refused for other
-/// reasons. What else is found may only follow from those.
+/// What is not supported of a program some of whose calls, by their index, are refused for other reasons. Of what is
+/// computed of their results, operators that are not known are told, but no form: that may only follow from the refusal.
 pub(super) fn unsupported(program: &Program, refused: &IndexSet<usize>) -> Vec<Diagnostic> {
     let found = Importer::run(program, refused).groups.into_values();
-    found.filter(|d| d.code == UNSUPPORTED_OPERATOR).collect()
+    found.filter(|d| [UNSUPPORTED_OPERATOR, UNSUPPORTED_FORM].contains(&d.code)).collect()
 }
 
 struct Importer {
     graph: Graph,
     /// What each tensor of the program has become.
     values: IndexMap<Arc<str>, ValueId>,
+    /// Tensors that nothing makes, and those that are computed of them or of sizes that depend on data.
+    unsure: IndexSet<Arc<str>>,
     /// What is wrong, by its message.
     groups: IndexMap<String, Diagnostic>,
 }
@@ -64,6 +66,7 @@ impl Importer {
         let mut importer = Importer {
             graph: Graph::new("forward", program.origins.clone()),
             values: IndexMap::new(),
+            unsure: IndexSet::new(),
             groups: IndexMap::new(),
         };
         for input in &program.inputs {
@@ -78,6 +81,7 @@ impl Importer {
             for tensor in call.arguments.values().flat_map(aten::Argument::tensors) {
                 if !importer.values.contains_key(&tensor.name) {
                     importer.stand_in(&tensor.name, &tensor.ty);
+                    importer.unsure.insert(tensor.name.clone());
                 }
             }
             if !refused.contains(&index) {
@@ -97,8 +101,15 @@ impl Importer {
     /// Adds what a call computes. One that is not supported is noted, and its results stand as inputs, so that
     /// the calls behind it are looked at too.
     fn call(&mut self, call: &aten::Call, picked: &IndexSet<Arc<str>>) {
+        let read = || call.arguments.values().flat_map(aten::Argument::tensors);
+        let unsettled = |tensor: &aten::Tensor| tensor.ty.shape.known().is_none();
+        let unsure = read().any(|tensor| self.unsure.contains(&tensor.name) || unsettled(tensor));
+        if unsure {
+            self.unsure.extend(call.results.iter().flatten().map(|tensor| tensor.name.clone()));
+        }
         let results = match self.convert(call, picked) {
             Ok(values) => values,
+            Err(d) if unsure && d.code != UNSUPPORTED_OPERATOR => Vec::new(),
             Err(d) => {
                 let key = format!("{}{:?}", d.message, d.notes);
                 let group = self.groups.entry(key).or_insert(d);
