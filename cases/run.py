@@ -86,7 +86,7 @@ def export(case):
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = pathlib.Path(folder, f"{case.name}.pt2")
-        program = edgewright.export(module, inputs, path, source_root=ROOT, **case.options)
+        program = edgewright.export(module, inputs, path, source_root=ROOT, rounding=False, **case.options)
         if case.core:
             torch.export.save(program.run_decompositions(), path)
         return {
