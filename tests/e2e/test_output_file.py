@@ -37,6 +37,8 @@ def stopped(archive, target, number, moments):
             [harness.edgewright.find_program(), "convert", str(archive), "-o", str(target)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # A runner in the background may ignore some signals, which its children inherit.
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) if number != signal.SIGKILL else None,
         )
         time.sleep(part * took)
         process.send_signal(number)
