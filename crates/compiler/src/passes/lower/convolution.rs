@@ -61,7 +61,8 @@ fn parts(taps: usize) -> Vec<(usize, usize, usize)> {
 /// columns of `w` that lie equally far apart, which is their dilation
 fn taps_in_parts(at: Site<'_>) -> Option<Patch<'_>> {
     let op: &DepthwiseConv2d = at.op()?;
-    let (sizes, h) = (at.input_ty(1)?.sizes().ok()?, op.layout.height());
+    let (image, sizes) = (at.input_ty(0)?.sizes().ok()?, at.input_ty(1)?.sizes().ok()?);
+    let h = op.layout.height();
     let axis = usize::from(sizes[h + 1] >= sizes[h]);
     let (taps, dilation, around) = (sizes[h + axis], op.dilation[axis], op.padding[axis]);
     let parts = parts(taps);
@@ -71,14 +72,23 @@ fn taps_in_parts(at: Site<'_>) -> Option<Patch<'_>> {
     let mut patch = at.patch();
     let mut sum = None;
     for (first, step, count) in parts {
-        let less = first * dilation;
+        // Its window begins and ends so many pixels further inside: there is less padding, or less of the image.
+        let inside = first * dilation;
         let mut part = op.clone();
         part.dilation[axis] = step * dilation;
-        part.padding[axis] =
-            Padding { before: around.before.checked_sub(less)?, after: around.after.checked_sub(less)? };
+        part.padding[axis] = Padding {
+            before: around.before.saturating_sub(inside),
+            after: around.after.saturating_sub(inside),
+        };
+        let cut = [around.before, around.after].map(|padding| inside.saturating_sub(padding));
+        let kept = image[h + axis].checked_sub(cut[0] + cut[1])?;
+        let x = match cut {
+            [0, 0] => at.input(0)?,
+            _ => patch.add(Slice::along(&image, h + axis, cut[0], kept), [at.input(0)?]),
+        };
         let mut rows = Slice::along(&sizes, h + axis, first, count);
         rows.step[h + axis] = step;
-        let mut inputs = vec![at.input(0)?, patch.add(rows, [at.input(1)?])];
+        let mut inputs = vec![x, patch.add(rows, [at.input(1)?])];
         inputs.extend(at.input(2).filter(|_| sum.is_none()));
         let own = patch.add(part, inputs);
         sum = Some(match sum {
