@@ -89,7 +89,7 @@ def in_float64(module, args, kwargs=None):
     double = copy.deepcopy(module).double()
     widened = pytree.tree_map_only(
         torch.Tensor,
-        lambda tensor: tensor.double() if tensor.is_floating_point() else tensor.clone(),
+        lambda tensor: tensor.to(torch.float64 if tensor.is_floating_point() else tensor.dtype, copy=True),
         (tuple(args), dict(kwargs or {})),
     )
     with torch.no_grad():

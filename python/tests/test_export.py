@@ -193,3 +193,16 @@ def test_the_safetensors_package_reads_the_same(tmp_path):
 def test_a_folder_that_is_missing_is_told_before_the_export(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         edgewright.export(Counting().eval(), (torch.zeros(1),), tmp_path / "missing" / "m.pt2")
+
+
+class InPlace(torch.nn.Module):
+    def forward(self, x):
+        x.add_(1)
+        return x * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_arguments_stay_as_they_are(tmp_path, dtype):
+    x = torch.zeros(2, dtype=dtype)
+    edgewright.export(InPlace().eval(), (x,), tmp_path / "m.pt2")
+    assert torch.equal(x, torch.zeros(2, dtype=dtype))

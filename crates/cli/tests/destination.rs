@@ -85,6 +85,14 @@ fn an_ending_is_that_of_what_is_written() {
 }
 
 #[test]
+fn a_folder_is_no_model_and_has_no_recordings() {
+    let place = folder(&[]);
+    for line in ["convert . -o q.tflite", "quantize . -o q.tflite", "verify ."] {
+        refused(place.path(), line, 4, "not-an-exported-program");
+    }
+}
+
+#[test]
 fn a_folder_that_is_missing_is_told_first() {
     let there = folder(&["tuned.pt2", "tuned.pth"]);
     for line in [

@@ -149,9 +149,13 @@ pub(crate) fn recordings(beside: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
     if !named.is_empty() {
         return named.to_vec();
     }
+    // `.`, `..` and `/` have no name that could be another file's.
+    if beside.file_name().is_none() {
+        return Vec::new();
+    }
     let numbered = (2..).map(|n| beside.with_extension(format!("{n}.safetensors")));
     let all = std::iter::once(beside.with_extension("safetensors")).chain(numbered);
-    all.take_while(|path| path.exists()).collect()
+    all.take_while(|path| path.is_file()).collect()
 }
 
 fn read(path: &Path) -> Result<Given, Diagnostic> {

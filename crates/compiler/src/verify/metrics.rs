@@ -110,6 +110,10 @@ fn cosine_distance(aa: f64, bb: f64, dd: f64) -> f64 {
     if dd == 0.0 {
         return 0.0;
     }
+    // Zeros have no direction to share.
+    if aa == 0.0 || bb == 0.0 {
+        return 1.0;
+    }
     let (a, b) = (aa.sqrt(), bb.sqrt());
     let apart = (aa - bb) / (a + b);
     ((dd - apart * apart) / (2.0 * a * b)).max(0.0)
@@ -125,6 +129,12 @@ mod tests {
 
     fn metrics(found: &[f32], reference: &[f32]) -> Metrics {
         Metrics::of(&Tensor::new(&[found.len()], found), &Tensor::new(&[reference.len()], reference))
+    }
+
+    #[test]
+    fn zeros_share_no_direction() {
+        assert_eq!(metrics(&[0.0, 0.0], &[1.0, 2.0]).cosine_distance, 1.0);
+        assert_eq!(metrics(&[1.0, 2.0], &[0.0, 0.0]).cosine_distance, 1.0);
     }
 
     #[test]
