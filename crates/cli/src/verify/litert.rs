@@ -163,7 +163,7 @@ impl Probe for FileProbe {
     }
 }
 
-/// A folder that is gone when its value is dropped.
+/// A folder for models that LiteRT reads. Errs where none can be made.
 pub(crate) fn folder() -> Result<Scratch, Diagnostic> {
     Scratch::new().map_err(|e| Diagnostic::new(UNREADABLE, format!("no temporary folder can be made: {e}")))
 }

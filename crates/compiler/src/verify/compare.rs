@@ -47,14 +47,25 @@ impl Verdict {
     }
 }
 
-/// What PyTorch rounds is at most this part of the largest element, in f32 and in f16 or bf16. A model that differs by more in
-/// float64 computes something else there, of which nothing follows for the file.
-const MOST: [f64; 2] = [1e-4, 3e-2];
+/// What PyTorch's rounding says of a file.
+struct Slack {
+    /// What is more than this part of the largest element is no rounding: the model computes something else in float64, of
+    /// which nothing follows for the file.
+    most: f64,
+    /// How many times PyTorch's error is allowed.
+    times: f64,
+}
+
+/// File and PyTorch both round to f32, each in its own order.
+const SINGLE: Slack = Slack { most: 1e-4, times: 10.0 };
+
+/// The file computes in f32, and is off by the error that PyTorch makes in f16 or bf16.
+const HALF: Slack = Slack { most: 3e-2, times: 2.0 };
 
 /// Compares an output with its reference. `rounding` is the error that PyTorch itself makes on this input (against its own
-/// float64), where it is known: ten times that is allowed. Where PyTorch gave f16 or bf16, the file computes in f32, and is
-/// off by PyTorch's own error: twice that is allowed, and four times its `1 − cosine`, which grows with the square of the
-/// error. Integers and truth values must be equal, unless they are only measured. Errs where dtype or sizes differ.
+/// float64), where it is known: ten times that is allowed. Where PyTorch gave f16 or bf16, it is twice that, and four times
+/// its `1 − cosine`, which grows with the square of the error. Integers and truth values must be equal, unless they are
+/// only measured. Errs where dtype or sizes differ.
 pub fn compare(
     found: &Tensor,
     reference: &Tensor,
@@ -66,9 +77,8 @@ pub fn compare(
     }
     let metrics = Metrics::of(found, reference);
     let exact = !reference.dtype().is_float();
-    let half = rounding.is_some_and(|r| r.cosine.is_some());
-    let rounding = rounding.filter(|r| r.largest <= MOST[usize::from(half)] * metrics.max_ref);
-    let times = if half { 2.0 } else { 10.0 };
+    let Slack { most, times } = if rounding.is_some_and(|r| r.cosine.is_some()) { HALF } else { SINGLE };
+    let rounding = rounding.filter(|r| r.largest <= most * metrics.max_ref);
     let allowed = match (bound == MEASURED, exact) {
         (true, _) => f64::INFINITY,
         (_, true) => 0.0,

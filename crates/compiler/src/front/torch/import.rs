@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
-use ir::{Diagnostic, Operator, ValueId};
+use ir::{BUG, Diagnostic, Operator, ValueId};
 
 use super::Program;
 use super::decompose::{self, Builder};
@@ -109,7 +109,7 @@ impl Importer {
         }
         let results = match self.convert(call, picked) {
             Ok(values) => values,
-            Err(d) if unsure && d.code != UNSUPPORTED_OPERATOR => Vec::new(),
+            Err(d) if unsure && ![UNSUPPORTED_OPERATOR, BUG].contains(&d.code) => Vec::new(),
             Err(d) => {
                 let key = format!("{}{:?}", d.message, d.notes);
                 let group = self.groups.entry(key).or_insert(d);
